@@ -1,0 +1,1 @@
+"""From a folder of chest radiographs to an evaluated, registered pneumonia model."""
