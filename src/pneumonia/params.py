@@ -1,15 +1,18 @@
 """`params.yaml` as typed, validated objects: a mistake is one line, before any work starts."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError, field_validator
 
 from pneumonia.errors import UserError
 
-Auto = Literal["auto"]
+AUTO = {"clean": ["image_size"], "train": ["epochs", "batch_size", "learning_rate"]}
+"""Where params.yaml may say `auto`."""
+
 Whole = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -67,23 +70,40 @@ class Recommended(Block):
     epochs: Positive
 
 
+class Recommendations(Block):
+    """A block a source."""
+
+    phantom: Recommended
+    kermany: Recommended
+    medmnist: Recommended
+    folder: Recommended
+
+
 class Compute(Block):
     """Where work on many files is spread."""
 
-    scheduler: Annotated[str, Field(pattern=r"^(local|tcp://.+:\d+)$")]
-    workers: Annotated[StrictInt, Field(ge=-1)]
+    scheduler: str
+    workers: StrictInt
 
-    @model_validator(mode="after")
-    def _some_workers(self) -> "Compute":
-        if self.workers == 0:
-            raise ValueError("workers is 0; it may be -1 (one a core) or a whole number from 1")
-        return self
+    @field_validator("scheduler")
+    @classmethod
+    def _known_scheduler(cls, scheduler: str) -> str:
+        if not re.fullmatch(r"local|tcp://.+:\d+", scheduler):
+            raise ValueError(f"is {scheduler!r}; it should be local or tcp://host:port")
+        return scheduler
+
+    @field_validator("workers")
+    @classmethod
+    def _some_workers(cls, workers: int) -> int:
+        if workers != -1 and workers < 1:
+            raise ValueError(f"is {workers}; it should be -1 (one a core) or a whole number from 1")
+        return workers
 
 
 class Clean(Block):
     """See `cleaning`."""
 
-    image_size: Annotated[StrictInt, Field(ge=32, le=1024)] | Auto
+    image_size: Annotated[StrictInt, Field(ge=32, le=1024)]
     min_size: Positive
     max_rejected: Annotated[float, Field(ge=0, le=1)]
 
@@ -116,10 +136,10 @@ class Augmentation(Block):
 class Train(Block):
     """See `training`."""
 
-    epochs: Positive | Auto
-    batch_size: Positive | Auto
+    epochs: Positive
+    batch_size: Positive
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
-    learning_rate: Rate | Auto
+    learning_rate: Rate
     schedule: Literal["constant", "cosine", "plateau"]
     warmup_epochs: Whole
     loss: Literal["cross_entropy", "focal"]
@@ -169,7 +189,7 @@ class Params(Block):
     task: Literal["binary"]
     model: Literal["cnn", "inception"]
     datasets: Datasets
-    recommended: dict[str, Recommended]
+    recommended: Recommendations
     compute: Compute
     clean: Clean
     split: Split
@@ -201,7 +221,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds {type(values).__name__}, it must hold the blocks of parameters")
     try:
-        return Params.model_validate(_without_auto(Params.model_validate(values)))
+        return Params.model_validate(_without_auto(values))
     except ValidationError as error:
         raise UserError(f"{path}: {_one_line(error)}") from None
 
@@ -211,48 +231,46 @@ def user_path(path: str) -> Path:
     return Path(os.environ.get("DVC_ROOT", ".")).joinpath(Path(path).expanduser())
 
 
-def _without_auto(params: Params) -> dict[str, Any]:
-    values = params.model_dump()
-    if params.dataset not in params.recommended:
-        raise UserError(f"params.yaml: recommended has no block {params.dataset!r}, the dataset that was chosen")
-    recommended = values["recommended"][params.dataset] | {"learning_rate": params.chosen_model.learning_rate}
-    for block in ("clean", "train"):
-        for key, value in values[block].items():
-            if value == "auto":
-                values[block][key] = recommended[key]
+def _without_auto(values: dict[str, Any]) -> dict[str, Any]:
+    """`values` with each `auto` replaced by what is recommended; one that nothing is recommended for stays."""
+    recommended = _block(values, "recommended", str(values.get("dataset")))
+    learning_rate = _block(values, "models", str(values.get("model"))).get("learning_rate", "auto")
+    means = {**recommended, "learning_rate": learning_rate}
+    for name, keys in AUTO.items():
+        block = _block(values, name)
+        replaced = {key: means.get(key, "auto") for key in keys if block.get(key) == "auto"}
+        values = {**values, name: {**block, **replaced}}
+    return values
+
+
+def _block(values: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The block at `keys`, empty where there is none: what is wrong there is told by the validation."""
+    for key in keys:
+        inner = values.get(key)
+        values = inner if isinstance(inner, dict) else {}
     return values
 
 
 def _one_line(error: ValidationError) -> str:
     """What the first mistake was, where, and what the value may be."""
-    first = error.errors()[0]
-    # A union such as `int | "auto"` reports each member: gather what each of them would take.
-    keys = [str(part) for part in first["loc"] if not _is_union_member(str(part))]
-    alternatives = [other for other in error.errors() if [str(part) for part in other["loc"]][: len(keys)] == keys]
-    key = ".".join(keys)
-    others = len(error.errors()) - len(alternatives)
-    more = f" (and {others} more)" if others > 0 else ""
+    first, others = error.errors()[0], len(error.errors()) - 1
+    key = ".".join(str(part) for part in first["loc"])
+    more = f" (and {others} more)" if others else ""
     if first["type"] == "extra_forbidden":
-        known = ", ".join(_keys_beside(first["loc"]))
-        return f"{key} is not a known key; known there: {known}{more}"
+        return f"{key} is not a known key; it may be one of {', '.join(_keys_beside(first['loc']))}{more}"
     if first["type"] == "missing":
         return f"{key} is missing{more}"
-    may_be = " or ".join(dict.fromkeys(_expectation(other["msg"]) for other in alternatives))
+    if first["type"] == "value_error":
+        return f"{key} {first['ctx']['error']}{more}"
+    may_be = first["msg"].removeprefix("Input should be ")
+    if first["loc"][-1] in AUTO.get(str(first["loc"][0]), []):
+        may_be += ", or auto"
     shown = "" if isinstance(first["input"], dict) else f" is {first['input']!r};"
     return f"{key}{shown} it should be {may_be}{more}"
-
-
-def _is_union_member(part: str) -> bool:
-    return part.startswith(("constrained-", "literal[")) or part in {"int", "str", "float"}
-
-
-def _expectation(message: str) -> str:
-    return message.removeprefix("Input should be ").removeprefix("Value error, ")
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     block: Any = Params
     for part in location[:-1]:
-        annotation = block.model_fields[part].annotation if part in getattr(block, "model_fields", {}) else Recommended
-        block = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else Recommended
+        block = block.model_fields[part].annotation
     return list(block.model_fields)

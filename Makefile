@@ -1,0 +1,31 @@
+# make repro | test | ui | lint | bench: each first builds the environment in .venv, if it is not there yet.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: repro test ui lint bench
+repro: $(VENV)/ready
+	dvc repro
+
+test: $(VENV)/ready
+	pytest
+
+ui: $(VENV)/ready
+	mlflow ui
+
+lint: $(VENV)/ready
+	ruff check .
+	ruff format --check .
+	mypy
+
+bench: $(VENV)/ready
+	@for benchmark in benchmarks/*.py; do python $$benchmark || exit 1; done
+
+# The mark is made last, so an installation that was cut off is done again.
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"error: python is {v[0]}.{v[1]}; it may be 3.11, 3.12 or 3.13: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@

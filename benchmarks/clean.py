@@ -1,0 +1,81 @@
+"""How fast `clean` decodes, beside the loop that one would write instead: bare Pillow, on each core.
+
+    python benchmarks/clean.py [folder of radiographs]
+
+Without a folder it makes films of 2.5 megapixels itself. The loop is timed before and after, on one core, and taken
+times the cores: what a perfect machine would reach. `clean` also hashes, checks, packs and sends between processes.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pneumonia.cleaning import pack
+from pneumonia.params import Params, load_params
+
+SECONDS = 6  # of each run, at the least
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Films per second of `clean` and of a bare Pillow loop.")
+    parser.add_argument("folder", type=Path, nargs="?", help="JPEG or PNG films; made where none is given")
+    given = parser.parse_args().folder
+    params = load_params(Path(__file__).parents[1] / "params.yaml")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given or make_films(Path(temporary) / "films", count=120)
+        files = sorted(path.resolve() for path in folder.rglob("*") if path.suffix in {".jpeg", ".jpg", ".png"})
+        if not files:
+            parser.error(f"{folder} has no .jpeg, .jpg or .png in it")
+        compare(files, params, Path(temporary) / "images.npy")
+
+
+def compare(files: list[Path], params: Params, array: Path) -> None:
+    size = params.clean.image_size
+    cores = len(os.sched_getaffinity(0)) if params.compute.workers == -1 else params.compute.workers
+    before = bare_loop(files, size)
+    repeats = int(np.ceil(SECONDS * before * cores / len(files)))  # so many that starting the workers costs little
+    ours = packing(files * repeats, params, array)
+    bare = (before + bare_loop(files, size)) / 2
+    print(f"{len(files)} films to {size} x {size} pixels, repeated {repeats} times for clean")
+    print(f"{'bare Pillow loop, 1 core':32}{bare:8.1f} films/s")
+    print(f"{f'bare Pillow loop x {cores} cores':32}{bare * cores:8.1f} films/s")
+    print(f"{f'clean, {cores} processes':32}{ours:8.1f} films/s")
+    print(f"{'ratio':32}{ours / (bare * cores):8.2f}")
+
+
+def bare_loop(files: list[Path], size: int) -> float:
+    """Films per second."""
+    done, start = 0, time.perf_counter()
+    while time.perf_counter() - start < SECONDS / 2:
+        for file in files:
+            Image.open(file).convert("L").resize((size, size))
+        done += len(files)
+    return done / (time.perf_counter() - start)
+
+
+def packing(files: list[Path], params: Params, array: Path) -> float:
+    """Films per second, the start of the worker processes included."""
+    start = time.perf_counter()
+    pack(pd.DataFrame({"file": [str(file) for file in files]}), Path("/"), array, params)
+    return len(files) / (time.perf_counter() - start)
+
+
+def make_films(folder: Path, count: int) -> Path:
+    """Smooth shapes and film grain, so that they take as many bytes and as long to decode as real ones."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        shapes = Image.fromarray(rng.integers(0, 256, (8, 10), dtype=np.uint8)).resize((1790, 1400))
+        film = np.asarray(shapes) + rng.normal(0, 4, (1400, 1790)).astype(np.float32)
+        Image.fromarray(film.clip(0, 255).astype(np.uint8)).save(folder / f"{number:03}.jpeg", quality=75)
+    return folder
+
+
+if __name__ == "__main__":
+    main()

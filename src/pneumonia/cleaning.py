@@ -1,0 +1,134 @@
+"""Every readable film of a raw directory, once, resized and packed into one array.
+
+The directory that `clean` writes is read by all later stages: `images.npy` (uint8, N x S x S), `index.csv` (row k is
+`images[k]`), `rejected.csv` (file, reason) and, where the source has boxes, `boxes.csv` in pixels of the packed images.
+"""
+
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pneumonia.cleaning_report import reason_kind, write_report
+from pneumonia.compute import parallel_map
+from pneumonia.errors import UserError
+from pneumonia.files import whole_directory
+from pneumonia.packing import pack_film, pixel_hashes
+from pneumonia.params import Compute, Params
+from pneumonia.sources.raw import BOX_COLUMNS, INDEX_COLUMNS, read_index
+
+FACTS = ["width", "height", "mode", "format", "quality", "bytes"]
+
+
+def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
+    """Fill `out`, wholly or not at all, from the films of `raw`; write `clean.json` and `clean/*.png` into `report`.
+
+    Rejected are files that give no radiograph, are constant or too small, all but the first (by file name) of films
+    with the same pixels, and all of them where their labels differ.
+
+    Raises:
+        UserError: no `raw/index.csv`, more than `clean.max_rejected` of the files rejected, none left, or a Dask
+            scheduler that cannot be reached.
+    """
+    if not (raw / "index.csv").is_file():
+        raise UserError(f"{raw}: has no index.csv; `dvc repro clean` downloads what it needs")
+    films = read_index(raw).sort_values("file", ignore_index=True)
+    raw = raw.resolve()  # workers of a cluster have a working directory of their own
+    with whole_directory(out) as directory:
+        unsorted = directory / "unsorted.npy"
+        packed, reasons = pack(films, raw, unsorted, params)
+        reasons |= find_duplicates(packed, raw, params.compute)
+        rejected = films.loc[sorted(reasons), ["file"]].assign(reason=[reasons[row] for row in sorted(reasons)])
+        _refuse_too_many(rejected, len(films), params.clean.max_rejected)
+
+        kept = packed.drop(index=list(reasons), errors="ignore")
+        _copy_rows(unsorted, kept["packed_row"].tolist(), directory / "images.npy")
+        unsorted.unlink()
+        kept[INDEX_COLUMNS + FACTS].to_csv(directory / "index.csv", index=False)
+        rejected.to_csv(directory / "rejected.csv", index=False)
+        if (raw / "boxes.csv").is_file():
+            boxes = pd.read_csv(raw / "boxes.csv", dtype={"file": str})
+            scale_boxes(boxes, kept, params.clean.image_size).to_csv(directory / "boxes.csv", index=False)
+        images = np.load(directory / "images.npy", mmap_mode="r")
+        write_report(kept.reset_index(drop=True), images, rejected, raw, report)
+
+
+def pack(films: pd.DataFrame, raw: Path, array: Path, params: Params) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Write the readable `films` into `array`, a row each, in their order.
+
+    Returns:
+        The readable films with `FACTS`, `fingerprint` and their `packed_row` in the array, which is as long as `films`
+        and empty at its end; and for each other film, by its index in `films`, the reason. On disk rather than in
+        memory, so that a data set may be larger than that.
+    """
+    size = params.clean.image_size
+    images = np.lib.format.open_memmap(array, mode="w+", dtype=np.uint8, shape=(len(films), size, size))
+    pack_one = partial(pack_film, size=size, min_size=params.clean.min_size)
+    facts: dict[int, dict[str, Any]] = {}
+    reasons: dict[int, str] = {}
+    results = parallel_map(pack_one, [raw / file for file in films["file"]], params.compute, "decoding films")
+    for row, result in zip(films.index, results, strict=True):
+        if isinstance(result, str):
+            reasons[row] = result
+        else:
+            images[len(facts)] = result.image
+            facts[row] = {name: value for name, value in vars(result).items() if name != "image"}
+    columns = pd.DataFrame.from_dict(facts, orient="index", columns=["fingerprint", *FACTS])
+    readable = films.join(columns.astype({"quality": "Int64"}), how="inner")
+    return readable.assign(packed_row=np.arange(len(readable))), reasons
+
+
+def find_duplicates(films: pd.DataFrame, raw: Path, compute: Compute) -> dict[int, str]:
+    """Why films go that have the pixels of another film, by their index in `films`.
+
+    Only films with the same fingerprint are decoded again, to compare all of their pixels.
+    """
+    suspects = [list(group.index) for _, group in films.groupby("fingerprint", sort=False) if len(group) > 1]
+    files = [[raw / films.at[row, "file"] for row in rows] for rows in suspects]
+    same_pixels = defaultdict(list)
+    for rows, hashes in zip(suspects, parallel_map(pixel_hashes, files, compute, "comparing films"), strict=True):
+        for row, pixels in zip(rows, hashes, strict=True):
+            same_pixels[pixels].append(row)
+
+    reasons: dict[int, str] = {}
+    for rows in same_pixels.values():
+        named = [f"{films.at[row, 'file']} ({films.at[row, 'label']})" for row in rows]
+        if films.loc[rows, "label"].nunique() > 1:
+            reasons |= dict.fromkeys(rows, f"label conflict: same pixels in {', '.join(named)}")
+        else:
+            reasons |= dict.fromkeys(rows[1:], f"duplicate: same pixels as {films.at[rows[0], 'file']}")
+    return reasons
+
+
+def scale_boxes(boxes: pd.DataFrame, films: pd.DataFrame, size: int) -> pd.DataFrame:
+    """The `boxes` of `films`, from pixels of the films to those of the packed images of `size` x `size`."""
+    sizes = films[["file", "width", "height"]].rename(columns={"width": "film_width", "height": "film_height"})
+    scaled = boxes.merge(sizes, on="file")
+    scaled[["x", "width"]] = scaled[["x", "width"]].mul(size / scaled["film_width"], axis=0)
+    scaled[["y", "height"]] = scaled[["y", "height"]].mul(size / scaled["film_height"], axis=0)
+    return scaled[BOX_COLUMNS]
+
+
+def _refuse_too_many(rejected: pd.DataFrame, films: int, max_rejected: float) -> None:
+    if len(rejected) < films and len(rejected) <= max_rejected * films:
+        return
+    if not films:
+        raise UserError("no films: data/raw/index.csv has no rows")
+    kinds = rejected["reason"].map(reason_kind)
+    commonest = kinds.value_counts().sort_index().idxmax()
+    example = rejected[kinds == commonest].iloc[0]
+    raise UserError(
+        f"{len(rejected)} of {films} films rejected, clean.max_rejected is {max_rejected}; most often "
+        f"{commonest!r} ({(kinds == commonest).sum()}), as {example['file']} ({example['reason']})"
+    )
+
+
+def _copy_rows(source: Path, rows: list[int], target: Path) -> None:
+    images = np.load(source, mmap_mode="r")
+    kept = np.lib.format.open_memmap(target, mode="w+", dtype=images.dtype, shape=(len(rows), *images.shape[1:]))
+    for row, packed_row in enumerate(rows):
+        kept[row] = images[packed_row]
+    kept.flush()

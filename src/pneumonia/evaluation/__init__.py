@@ -1,0 +1,1 @@
+"""How good the trained network is on films that it has not learnt from."""

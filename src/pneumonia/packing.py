@@ -1,0 +1,51 @@
+"""What a worker process of `cleaning` does with one film. Imports little, so that workers start fast."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, resize
+
+
+@dataclass(frozen=True, eq=False)
+class PackedFilm:
+    """A film resized, with the size and encoding that it came in (see `radiograph.Radiograph`)."""
+
+    image: np.ndarray
+    """uint8 of shape (size, size)."""
+    fingerprint: str
+    """Equal for films of equal pixels; seldom, but possibly, for others."""
+    width: int
+    height: int
+    mode: str
+    format: str
+    quality: int | None
+    bytes: int
+
+
+def pack_film(path: Path, size: int, min_size: int) -> PackedFilm | str:
+    """The film in `path`, or why it is rejected: its kind and, after a colon, the details."""
+    try:
+        film = read_radiograph(path)
+    except UnreadableRadiograph as error:
+        return str(error)
+    if min(film.width, film.height) < min_size:
+        return f"too small: {film.width} x {film.height} pixels"
+    if film.pixels.min() == film.pixels.max():
+        return f"constant: every pixel is {film.pixels.flat[0]}"
+    image = resize(film.pixels, size)
+    # Hashing the film itself would add a fifth to the time of decoding it, hashing the small image a hundredth.
+    fingerprint = hashlib.sha256(f"{film.width} x {film.height}".encode() + image.tobytes()).hexdigest()
+    return PackedFilm(image, fingerprint, film.width, film.height, film.mode, film.format, film.quality, film.bytes)
+
+
+def pixel_hashes(paths: Sequence[Path]) -> list[str]:
+    """A hash of the decoded pixels of each film, all readable; copies of one file are decoded once."""
+    hashes: dict[bytes, str] = {}
+    for data in (contents := [path.read_bytes() for path in paths]):
+        if data not in hashes:
+            hashes[data] = hashlib.sha256(read_radiograph(data).pixels.tobytes()).hexdigest()
+    return [hashes[data] for data in contents]

@@ -1,0 +1,88 @@
+"""A folder of your own films: `class/*` or `split/class/*`, with a folder a patient below the class where known.
+
+```
+films/normal/anna/1.png          films/train/normal/1.dcm
+films/pneumonia/ben/front.dcm    films/test/bacterial/2.dcm
+```
+"""
+
+import sys
+from pathlib import Path, PurePosixPath
+
+from pneumonia.errors import UserError
+from pneumonia.params import Compute, Folder, user_path
+from pneumonia.sources.raw import Film, write_index
+from pneumonia.sources.tree import copy_films, list_films
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm")
+SPLITS = {"train": "train", "val": "train", "valid": "train", "test": "test"}
+CLASSES = {
+    "normal": "normal",
+    "pneumonia": "pneumonia",
+    "bacterial": "bacterial",
+    "bacteria": "bacterial",
+    "viral": "viral",
+    "virus": "viral",
+}
+"""What a class folder may be called, in upper or lower case, and the label that it means."""
+
+_LAYOUT = "class/*.{jpg,jpeg,png,dcm} or split/class/*"
+
+
+def fetch(settings: Folder, directory: Path, compute: Compute) -> None:
+    """Copy the films below `settings.path` into `directory` (see `sources.raw`); a corrupt one is left to `clean`.
+
+    Raises:
+        UserError: no path, no such folder, no films in it, or another layout.
+    """
+    if settings.path is None:
+        raise UserError(f"datasets.folder.path is null; it must name a folder with {_LAYOUT}")
+    path = user_path(settings.path)
+    if not path.is_dir():
+        problem = "is not a folder" if path.exists() else "no such folder"
+        raise UserError(f"{path}: {problem}; datasets.folder.path must name one with {_LAYOUT}")
+    names, ignored = list_films(path, SUFFIXES)
+    if not names:
+        raise UserError(f"{path}: holds no films ({ignored} other files and links); it must hold {_LAYOUT}")
+    films = {name: _film(path, name) for name in names}
+    warnings = _warnings(list(films.values()), ignored)
+    if len({film.official_split == "" for film in films.values()}) > 1:
+        raise UserError(f"{path}: has class folders both inside and outside of train, val and test; use one form only")
+    copy_films(path, {name: directory / film.file for name, film in films.items()})
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    source = {"name": "folder", "path": settings.path, "licence": "the owner's", "ignored": ignored}
+    write_index(directory, list(films.values()), source | {"warnings": warnings})
+
+
+def _film(path: Path, name: str) -> Film:
+    """The row of a film. The folder right below its class is its patient, the same one in every class and split."""
+    *folders, _ = PurePosixPath(name).parts
+    official_split = SPLITS[folders.pop(0).lower()] if folders and folders[0].lower() in SPLITS else ""
+    if not folders:
+        raise UserError(f"{path / name}: lies in no class folder; the layout must be {_LAYOUT}")
+    class_folder, *patient_folders = folders
+    if class_folder.lower() not in CLASSES:
+        may_be = f"{', '.join(CLASSES)}, or a split {', '.join(SPLITS)} above one of them"
+        raise UserError(f"{path}: class folder {class_folder!r} (of {name}) is unknown; it may be {may_be}")
+    return Film(
+        file=f"images/{name}",
+        label=CLASSES[class_folder.lower()],
+        patient=patient_folders[0] if patient_folders else name,
+        official_split=official_split,
+    )
+
+
+def _warnings(films: list[Film], ignored: int) -> list[str]:
+    warnings = []
+    if ignored:
+        warnings.append(f"ignored {ignored:,} entries: links, hidden ones and what is not {', '.join(SUFFIXES)}")
+    alone = sum(film.file == f"images/{film.patient}" for film in films)
+    if alone:
+        in_no_folder = f"{alone:,} of {len(films):,} films lie in no patient folder: each counts as its own patient"
+        warnings.append(f"{in_no_folder}, and films of one may be on both sides of a split")
+    sides = [{film.patient for film in films if film.official_split == split} for split in ("train", "test")]
+    shared = sorted(sides[0] & sides[1])
+    if shared:
+        warnings.append(f"patients with films in both train and test: {len(shared):,} (the first is {shared[0]!r})")
+    return warnings

@@ -1,0 +1,173 @@
+"""Runs in MLflow: one store for every run of the repository, however it was started."""
+
+import hashlib
+import logging
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from pneumonia.errors import UserError
+from pneumonia.params import Params
+
+log = logging.getLogger(__name__)
+
+FINISHED = "pneumonia.evaluated"
+"""The tag of a run whose evaluation is complete: it is never written to again."""
+
+
+def repository() -> Path:
+    """The main repository, also for a stage that runs in a `dvc exp` copy of it."""
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+
+
+@contextmanager
+def store_lock() -> Iterator[None]:
+    """One process of this machine at a time: to create the database, and to decide which version is the champion."""
+    lock = repository() / ".dvc" / "tmp" / "mlflow.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        yield
+
+
+def open_store(experiment: str) -> MlflowClient:
+    """Connect to `MLFLOW_TRACKING_URI`, or else to `mlflow.db` in the main repository, and select the experiment.
+
+    Raises:
+        UserError: the store cannot be reached.
+    """
+    root = repository()
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(given or f"sqlite:///{root / 'mlflow.db'}")
+    # Several processes that migrate a fresh database at once break it, so the first one does it alone.
+    with store_lock():
+        client = MlflowClient()
+        try:
+            if client.get_experiment_by_name(experiment) is None:
+                # Stored once and for all: a relative place would be looked for in each experiment's copy.
+                location = None if given else (root / "mlruns").as_uri()
+                client.create_experiment(experiment, artifact_location=location)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                reason = str(error).partition("\n")[0]
+                raise UserError(f"MLflow store {mlflow.get_tracking_uri()} cannot be used: {reason}") from error
+    mlflow.set_experiment(experiment)
+    return client
+
+
+def start_run(params: Params, data: Path) -> mlflow.ActiveRun:
+    """Start a run, to be used in a `with` block, with its parameters, its data and what started it.
+
+    `data` holds `clean/images.npy`, `split.csv` and `train.csv`.
+    """
+    experiment_name = os.environ.get("DVC_EXP_NAME")
+    name = f"{params.model}-{params.dataset}" + (f" {experiment_name}" if experiment_name else "")
+    run = mlflow.start_run(run_name=name, tags=_tags(params))
+    mlflow.log_params(_flat_params(params))
+    split = pd.read_csv(data / "split.csv", dtype={"patient": str})
+    digest = fingerprint([data / "clean" / "images.npy", data / "split.csv"])
+    for part, context in (("train", "training"), ("val", "validation"), ("test", "testing")):
+        films = split[split["part"] == part]
+        dataset = mlflow.data.pandas_dataset.from_pandas(
+            films, source=str(data / "split.csv"), targets="class", name=f"{params.dataset}-{part}", digest=digest[:16]
+        )
+        mlflow.log_input(dataset, context=context)
+    return run
+
+
+def continue_run(run_id: str, params: Params, data: Path, history: pd.DataFrame) -> mlflow.ActiveRun:
+    """Continue the run that training started, or make it anew from `history`, to be used in a `with` block.
+
+    It is made anew where the store does not hold it (a clone that pulled the cache has the model, not the store), and
+    where it is complete (only the evaluation was repeated): a complete run is never changed.
+    """
+    try:
+        tags = MlflowClient().get_run(run_id).data.tags
+        why_anew = "its evaluation was complete" if FINISHED in tags else None
+    except MlflowException:
+        why_anew = "it was not in this store"
+    if why_anew is None:
+        return mlflow.start_run(run_id=run_id)
+    log.warning("the model was trained in run %s; %s, so this is a new run", run_id, why_anew)
+    run = start_run(params, data)
+    mlflow.set_tags({"pneumonia.trained_in": run_id, "pneumonia.made_anew": why_anew})
+    for row in history.to_dict("records"):
+        log_epoch({str(key): float(value) for key, value in row.items()})
+    return run
+
+
+def log_epoch(row: dict[str, float]) -> None:
+    """Log a row of the history as `epoch/…` metrics at the step of its epoch."""
+    metrics = {f"epoch/{name}": value for name, value in row.items() if name != "epoch"}
+    mlflow.log_metrics(metrics, step=int(row["epoch"]))
+
+
+def log_training(facts: dict[str, Any]) -> None:
+    """Log what training cost and what it started from: numbers as metrics, words as tags."""
+    for name, value in facts.items():
+        if isinstance(value, str):
+            mlflow.set_tag(name, value)
+        else:
+            mlflow.log_metric(name, value)
+
+
+def complete_run(figures: dict[str, dict[str, float]], reports: Path) -> None:
+    """Log the figures as `val/…` and `test/…`, and the reports, and mark the run as complete."""
+    mlflow.log_metrics({f"{part}/{name}": value for part, values in figures.items() for name, value in values.items()})
+    mlflow.log_artifacts(str(reports), "reports")
+    mlflow.log_artifact("params.yaml")
+    mlflow.set_tag(FINISHED, "true")
+
+
+def fingerprint(files: list[Path]) -> str:
+    """The SHA-256, in hexadecimal, of the files' contents, one after the other."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _tags(params: Params) -> dict[str, str]:
+    tags = {
+        "dataset": params.dataset,
+        "task": params.task,
+        "model": params.model,
+        "git.commit": _git("rev-parse", "HEAD"),
+        "git.branch": _git("rev-parse", "--abbrev-ref", "HEAD"),
+        "git.dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower(),
+        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
+        "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def _git(*arguments: str) -> str:
+    """What git answers, or an empty string outside a git repository (a package without its history runs too)."""
+    answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def _flat_params(params: Params) -> dict[str, Any]:
+    """What was used, `train.epochs` and the like: of datasets and models the chosen ones alone."""
+    values = params.model_dump()
+    blocks = {
+        "data": values["datasets"][params.dataset],
+        "model": values["models"][params.model],
+        **{name: values[name] for name in ("clean", "split", "rebalance", "train")},
+    }
+    flat = {name: values[name] for name in ("seed", "dataset", "task", "model")}
+    for name, block in blocks.items():
+        for key, value in block.items():
+            nested = value if isinstance(value, dict) else None
+            flat |= {f"{name}.{key}.{inner}": v for inner, v in nested.items()} if nested else {f"{name}.{key}": value}
+    return flat

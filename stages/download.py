@@ -1,0 +1,11 @@
+"""download: the chosen source's films, as they came, into data/raw."""
+
+from pathlib import Path
+
+from pneumonia.errors import exit_on_user_error
+from pneumonia.params import load_params
+from pneumonia.sources import download
+
+if __name__ == "__main__":
+    with exit_on_user_error():
+        download(load_params(), raw=Path("data/raw"))

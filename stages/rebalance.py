@@ -1,0 +1,16 @@
+"""rebalance: what an epoch draws from the training films, into data/train.csv."""
+
+from pathlib import Path
+
+from pneumonia.errors import exit_on_user_error
+from pneumonia.params import load_params
+from pneumonia.rebalancing import rebalance
+
+if __name__ == "__main__":
+    with exit_on_user_error():
+        rebalance(
+            load_params(),
+            split=Path("data/split.csv"),
+            out=Path("data/train.csv"),
+            plot=Path("reports/rebalance.png"),
+        )

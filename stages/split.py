@@ -1,0 +1,11 @@
+"""split: which films of data/clean train, validate and test, into data/split.csv."""
+
+from pathlib import Path
+
+from pneumonia.errors import exit_on_user_error
+from pneumonia.params import load_params
+from pneumonia.splitting import split
+
+if __name__ == "__main__":
+    with exit_on_user_error():
+        split(load_params(), clean=Path("data/clean"), out=Path("data/split.csv"))

@@ -1,0 +1,29 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pneumonia.params import Params, load_params
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def write_params(path: Path, changes: dict[str, Any]) -> Path:
+    """The repository's params.yaml with `changes` by dotted key, written to `path`."""
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    for key, value in changes.items():
+        *blocks, last = key.split(".")
+        block = values
+        for name in blocks:
+            block = block[name]
+        block[last] = value
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture
+def make_params(tmp_path: Path) -> Callable[..., Params]:
+    """The repository's parameters with changes by dotted key."""
+    return lambda changes=None: load_params(write_params(tmp_path / "params.yaml", changes or {}))

@@ -1,0 +1,87 @@
+import stat
+import struct
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import pytest
+
+from pneumonia.errors import UserError
+from pneumonia.sources.archive import extract_members, list_members
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    with ZipFile(path, "w", ZIP_DEFLATED) as zip_file:
+        for name, content in members.items():
+            zip_file.writestr(name, content)
+    return path
+
+
+def refusal(archive: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        list_members(archive, (".jpeg",))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_members_are_chosen_by_suffix_and_unpacked_where_told(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", {"t/b.jpeg": b"b", "t/a.JPEG": b"a", "t/.DS_Store": b"x", "t/c.txt": b"c"})
+    assert list_members(archive, (".jpeg",)) == ["t/a.JPEG", "t/b.jpeg"]
+    extract_members(archive, {"t/b.jpeg": tmp_path / "out" / "deep" / "film.jpeg"})
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["film.jpeg"]
+    assert (tmp_path / "out" / "deep" / "film.jpeg").read_bytes() == b"b"
+
+
+@pytest.mark.parametrize("name", ["../a.jpeg", "t/../../a.jpeg", "/etc/a.jpeg", "C:/a.jpeg", "..\\a.jpeg"])
+def test_members_that_lead_out_are_refused(tmp_path, name):
+    assert "leads out of the archive" in refusal(write_zip(tmp_path / "a.zip", {"ok.jpeg": b"x", name: b"x"}))
+
+
+def test_symbolic_links_are_refused(tmp_path):
+    link = ZipInfo("t/a.jpeg")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with ZipFile(tmp_path / "a.zip", "w") as zip_file:
+        zip_file.writestr(link, "/etc/passwd")
+    assert "symbolic link" in refusal(tmp_path / "a.zip")
+
+
+def test_bombs_are_refused(tmp_path):
+    assert "over 100 times" in refusal(write_zip(tmp_path / "a.zip", {"a.jpeg": bytes(4 << 20)}))
+    archive = write_zip(tmp_path / "b.zip", {"a.jpeg": b"film"})
+    content = bytearray(archive.read_bytes())
+    size_in_directory = content.rindex(b"PK\x01\x02") + 24
+    content[size_in_directory : size_in_directory + 4] = struct.pack("<I", 300 << 20)
+    archive.write_bytes(content)
+    assert "has 314,572,800 bytes" in refusal(archive)
+
+
+def test_encrypted_members_are_refused(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", {"a.jpeg": b"film"})
+    content = bytearray(archive.read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(content)
+    assert "encrypted" in refusal(archive)
+
+
+def test_what_is_no_whole_zip_is_refused(tmp_path):
+    (tmp_path / "page.zip").write_text("<html>404</html>")
+    assert "is not a zip archive" in refusal(tmp_path / "page.zip")
+    whole = write_zip(tmp_path / "whole.zip", {"a.jpeg": bytes(range(256))}).read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    assert "cut off" in refusal(tmp_path / "cut.zip")
+    assert "No such file" in refusal(tmp_path / "none.zip")
+
+
+def test_a_damaged_member_is_named(tmp_path):
+    archive = tmp_path / "a.zip"
+    with ZipFile(archive, "w") as zip_file:
+        zip_file.writestr("t/a.jpeg", b"a film of some bytes")
+    archive.write_bytes(archive.read_bytes().replace(b"a film of some", b"A film of some"))
+    with pytest.raises(UserError, match="'t/a.jpeg' is damaged"):
+        extract_members(archive, {"t/a.jpeg": tmp_path / "a.jpeg"})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full, a disk without space")
+def test_a_full_disk_is_told_as_such(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", {"a.jpeg": b"film"})
+    with pytest.raises(UserError, match="/dev/full: cannot be written .No space left on device"):
+        extract_members(archive, {"a.jpeg": Path("/dev/full")})

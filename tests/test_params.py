@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from pneumonia.errors import UserError
+from pneumonia.params import load_params, user_path
+
+from .conftest import write_params
+
+
+def test_auto_takes_what_is_recommended_for_the_dataset_and_the_model(make_params):
+    params = make_params({"dataset": "kermany", "model": "inception", "models.inception.learning_rate": 0.003})
+    assert (params.clean.image_size, params.train.batch_size) == (299, 128)
+    assert params.train.learning_rate == 0.003
+
+
+def test_a_given_value_wins_over_what_is_recommended(make_params):
+    assert make_params({"train.epochs": 3}).train.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("model", "incepton", ["model is 'incepton'", "'cnn' or 'inception'"]),
+        ("dataset", "kermny", ["dataset is 'kermny'", "'phantom'", "'folder'"]),
+        ("task", "segment", ["task is 'segment'", "'binary'"]),
+        ("train.epochs", "ten", ["train.epochs is 'ten'", "integer, or auto"]),
+        ("train.epochs", 0, ["train.epochs is 0", "greater than or equal to 1"]),
+        ("train.batch_size", 2.5, ["train.batch_size is 2.5", "integer"]),
+        ("train.lerning_rate", 0.1, ["train.lerning_rate is not a known key", "learning_rate"]),
+        ("train.augmentation.rotation", 9, ["train.augmentation.rotation is 9", "less than or equal to 3.15"]),
+        ("train", None, ["train.epochs is missing"]),
+        ("recommended.phantom.epochs", -1, ["recommended.phantom.epochs is -1"]),
+        ("compute.scheduler", "http://host:1", ["compute.scheduler is 'http://host:1'", "tcp://host:port"]),
+        ("compute.workers", 0, ["compute.workers is 0", "-1"]),
+        ("split.val_per_class", True, ["split.val_per_class is True", "integer"]),
+        ("datasets.kermany.path", 3, ["datasets.kermany.path is 3", "string"]),
+        ("datasets.medmnist.size", 50, ["datasets.medmnist.size is 50", "28, 64, 128 or 224"]),
+        ("models.cnn.learning_rate", "fast", ["train.learning_rate is 'fast'"]),
+        ("seed", -1, ["seed is -1", "greater than or equal to 0"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key_what_it_was_and_what_it_may_be(tmp_path, key, value, told):
+    path = write_params(tmp_path / "params.yaml", {key: value})
+    with pytest.raises(UserError) as error:
+        load_params(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    for part in told:
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(("text", "told"), [("a: [1", "is not YAML at line"), ("- 1", "holds list"), ("", "NoneType")])
+def test_a_file_without_parameters_is_one_line(tmp_path, text, told):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=told):
+        load_params(path)
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        load_params(tmp_path / "absent.yaml")
+
+
+def test_relative_paths_start_at_the_main_repository(monkeypatch, tmp_path):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert user_path("films") == tmp_path / "films"
+    assert user_path("/films") == Path("/films")

@@ -1,0 +1,72 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from pneumonia.errors import UserError
+from pneumonia.splitting import assign_parts, split
+
+
+def make_films(normal: int, pneumonia: int, films_a_patient: int = 1, official: str = "") -> pd.DataFrame:
+    films = pd.DataFrame({"class": ["normal"] * normal + ["pneumonia"] * pneumonia})
+    films["file"] = [f"{number:04}.png" for number in range(len(films))]
+    films["patient"] = films["class"] + (films.groupby("class").cumcount() // films_a_patient).astype(str)
+    films["official_split"] = official
+    return films
+
+
+def test_val_has_the_wanted_films_of_each_class_and_shares_no_patient(make_params):
+    films = make_films(300, 900)
+    twins = films.index[films["class"] == "pneumonia"][:400]
+    films.loc[twins, "patient"] = [f"several{number // 4}" for number in range(400)]
+    films["part"] = assign_parts(films, make_params())
+    assert films[films["part"] == "val"]["class"].value_counts().to_dict() == {"normal": 100, "pneumonia": 100}
+    assert (films.groupby("patient")["part"].nunique() == 1).all()
+    test = films[films["part"] == "test"]["class"].value_counts()
+    assert test.to_dict() == {"normal": 60, "pneumonia": 180}  # a fifth of each
+
+
+def test_the_same_seed_gives_the_same_films_whatever_their_order(make_params):
+    films = make_films(300, 600, films_a_patient=2)
+    shuffled = films.sample(frac=1, random_state=1)
+    first = assign_parts(films, make_params()).set_axis(films["file"])
+    again = assign_parts(shuffled, make_params()).set_axis(shuffled["file"])
+    assert first.sort_index().equals(again.sort_index())
+    other = assign_parts(films, make_params({"seed": 1})).set_axis(films["file"])
+    assert not first.equals(other)
+
+
+def test_the_official_test_split_is_kept_and_val_comes_from_the_training_films(make_params):
+    films = make_films(300, 600, official="train")
+    films.loc[films.index % 3 == 0, "official_split"] = "test"
+    films["part"] = assign_parts(films, make_params())
+    assert (films["part"] == "test").equals(films["official_split"] == "test")
+
+
+def test_training_films_of_patients_in_the_official_test_are_left_out(make_params):
+    films = make_films(300, 600, films_a_patient=2, official="train")
+    films.loc[films.index % 10 == 0, "official_split"] = "test"  # one of the patient's two films
+    films["part"] = assign_parts(films, make_params())
+    assert (films[films.index % 10 == 1]["part"] == "excluded").all()
+    used = films[films["part"] != "excluded"]
+    assert (used.groupby("patient")["part"].nunique() == 1).all()
+
+
+def test_too_few_films_are_counted_in_the_error(make_params):
+    with pytest.raises(UserError, match=r"'normal' has 80 films .* needs 100"):
+        assign_parts(make_films(100, 600), make_params())
+
+
+def test_patients_that_cannot_add_up_are_an_error_that_says_what_can(make_params):
+    with pytest.raises(UserError, match=r"add up to 99 validation films, not to 100; split.val_per_class may be 99"):
+        assign_parts(make_films(600, 600, films_a_patient=3), make_params())
+
+
+def test_the_file_has_the_films_rows_in_the_packed_images(make_params, tmp_path):
+    films = make_films(200, 400).assign(label=lambda table: table["class"].replace("pneumonia", "viral"))
+    films.drop(columns="class").to_csv(tmp_path / "index.csv", index=False)
+    split(make_params(), tmp_path, tmp_path / "split.csv")
+    written = pd.read_csv(tmp_path / "split.csv")
+    assert written["image"].tolist() == list(range(600))
+    assert written["file"].tolist() == films["file"].tolist()
+    assert set(written.loc[written["label"] == "viral", "class"]) == {"pneumonia"}
+    assert np.array_equal(written["part"], assign_parts(films, make_params()))
