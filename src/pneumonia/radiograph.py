@@ -125,7 +125,10 @@ def _read_image(data: bytes) -> Radiograph:
         image.draft("L", None)  # full size, and no colours made only to be averaged away
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
-    pixels = _sixteen_to_eight_bits(np.asarray(image)) if image.mode == "I;16" else np.asarray(image.convert("L"))
+    if image.mode == "I;16":
+        pixels = _sixteen_to_eight_bits(np.asarray(image))
+    else:  # alpha is dropped, for a film is opaque
+        pixels = np.asarray(image if image.mode == "L" else image.convert("L"))
     return Radiograph(pixels, mode, "PNG" if image.format == "PNG" else "JPEG", quality, len(data))
 
 
@@ -165,7 +168,8 @@ def _read_dicom(data: bytes) -> Radiograph:
     """Pixels as a viewer shows them: modality LUT, then VOI LUT or window, then MONOCHROME1 inverted."""
     # Here, since it takes more than a second and most data sets have no DICOM.
     from pydicom import dcmread
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+    from pydicom.pixels.utils import pixel_array
 
     dataset = dcmread(io.BytesIO(data))
     if "PixelData" not in dataset:

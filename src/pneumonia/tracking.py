@@ -13,6 +13,7 @@ import mlflow
 import pandas as pd
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.exceptions import MlflowException
 
 from pneumonia.errors import UserError
@@ -75,10 +76,8 @@ def start_run(params: Params, data: Path) -> mlflow.ActiveRun:
     split = pd.read_csv(data / "split.csv", dtype={"patient": str})
     digest = fingerprint([data / "clean" / "images.npy", data / "split.csv"])
     for part, context in (("train", "training"), ("val", "validation"), ("test", "testing")):
-        films = split[split["part"] == part]
-        dataset = mlflow.data.pandas_dataset.from_pandas(
-            films, source=str(data / "split.csv"), targets="class", name=f"{params.dataset}-{part}", digest=digest[:16]
-        )
+        films = split.loc[split["part"] == part, ["file", "patient", "label", "class"]]
+        dataset = from_pandas(films, targets="class", name=f"{params.dataset}-{part}", digest=digest[:16])
         mlflow.log_input(dataset, context=context)
     return run
 

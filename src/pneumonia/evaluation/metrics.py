@@ -34,7 +34,7 @@ def binary_metrics(truth: np.ndarray, probability: np.ndarray) -> dict[str, floa
 
 def roc_curve(truth: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
     """The ROC curve: `false_positive_rate`, `true_positive_rate`, `threshold`."""
-    false_positive, true_positive, threshold = sk.roc_curve(truth, probability)
+    false_positive, true_positive, threshold = sk.roc_curve(truth, probability, drop_intermediate=False)
     # scikit-learn's first threshold is infinite: no film is called positive. A probability above 1 says the same.
     columns = {"false_positive_rate": false_positive, "true_positive_rate": true_positive}
     return pd.DataFrame({**columns, "threshold": np.minimum(threshold, 1.01)})

@@ -1,0 +1,14 @@
+import pytest
+
+from pneumonia.errors import UserError
+from pneumonia.labels import class_names, to_classes
+
+
+def test_binary_merges_every_pneumonia():
+    assert class_names("binary") == ["normal", "pneumonia"]
+    assert to_classes(["viral", "normal", "pneumonia", "bacterial"], "binary").tolist() == [1, 0, 1, 1]
+
+
+def test_a_label_without_a_class_is_named():
+    with pytest.raises(UserError, match="label 'fracture' has no class in task 'binary'"):
+        to_classes(["normal", "fracture"], "binary")

@@ -1,0 +1,242 @@
+"""Each format gives the pixels that one works out by hand, and each broken file its reason."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
+
+from pneumonia.radiograph import Radiograph, UnreadableRadiograph, read_radiograph, resize
+
+ORIGINALS = Path(__file__).parents[1] / ".." / "shared" / "data" / "chest_xray_originals"
+
+
+def encoded(image: Image.Image, form: str, **options: Any) -> bytes:  # noqa: ANN401
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def grain(height: int = 40, width: int = 60) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+
+
+def dicom(stored: np.ndarray, photometric: str = "MONOCHROME2", bits: int = 8, **elements: Any) -> bytes:  # noqa: ANN401
+    """A DICOM file of `stored`: (H, W) greys, or (H, W, 3) RGB."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.Rows, dataset.Columns = stored.shape[:2]
+    dataset.SamplesPerPixel = 1 if stored.ndim == 2 else 3
+    dataset.PlanarConfiguration = 0
+    dataset.PhotometricInterpretation = photometric
+    dataset.BitsAllocated = 8 * stored.itemsize
+    dataset.BitsStored, dataset.HighBit = bits, bits - 1
+    dataset.PixelRepresentation = int(stored.dtype.kind == "i")
+    dataset.PixelData = stored.tobytes()
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    return saved(dataset)
+
+
+def saved(dataset: Dataset) -> bytes:
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=False, implicit_vr=False, little_endian=True)
+    return bytes(128) + b"DICM" + file.getvalue().removeprefix(bytes(128) + b"DICM")
+
+
+def reason(source: Path | bytes) -> str:
+    with pytest.raises(UnreadableRadiograph) as caught:
+        read_radiograph(source)
+    return str(caught.value)
+
+
+def facts(film: Radiograph) -> tuple[str, str, int | None]:
+    return film.format, film.mode, film.quality
+
+
+def test_path_and_bytes_give_the_same_whatever_the_suffix(tmp_path: Path) -> None:
+    data = encoded(Image.fromarray(grain()), "PNG")
+    path = tmp_path / "film.jpeg"
+    path.write_bytes(data)
+    film = read_radiograph(path)
+    np.testing.assert_array_equal(film.pixels, grain())
+    np.testing.assert_array_equal(read_radiograph(data).pixels, grain())
+    assert (film.width, film.height, film.bytes, *facts(film)) == (60, 40, len(data), "PNG", "L", None)
+
+
+def test_colour_becomes_luma_and_alpha_is_dropped() -> None:
+    # ITU-R 601: 0.299 R + 0.587 G + 0.114 B.
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [100, 100, 100]]], dtype=np.uint8)
+    rgb = Image.fromarray(colours)
+    expected = [[76, 150, 29, 100]]
+    assert read_radiograph(encoded(rgb, "PNG")).pixels.tolist() == expected
+    rgba = rgb.convert("RGBA")
+    rgba.putalpha(0)
+    film = read_radiograph(encoded(rgba, "PNG"))
+    assert (film.pixels.tolist(), film.mode) == (expected, "RGBA")
+    palette = rgb.quantize(4)
+    assert read_radiograph(encoded(palette, "PNG")).pixels.tolist() == expected
+
+
+def test_one_bit_png() -> None:
+    assert read_radiograph(encoded(Image.fromarray(np.array([[True, False]])), "PNG")).pixels.tolist() == [[255, 0]]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpeg_greys_survive_every_mode(mode: str) -> None:
+    ramp = Image.fromarray(np.repeat(np.arange(0, 256, 4, dtype=np.uint8)[None], 32, axis=0))
+    film = read_radiograph(encoded(ramp.convert("RGB").convert(mode), "JPEG", quality=95))
+    assert film.mode == mode
+    assert np.abs(film.pixels.astype(int) - np.asarray(ramp)).max() <= 4
+
+
+@pytest.mark.parametrize("quality", [1, 10, 49, 50, 75, 90, 95, 99, 100])
+def test_jpeg_quality_is_what_the_encoder_was_given(quality: int) -> None:
+    data = encoded(Image.fromarray(grain()), "JPEG", quality=quality)
+    assert facts(read_radiograph(data)) == ("JPEG", "L", quality)
+
+
+@pytest.mark.parametrize(
+    ("brightest", "expected"),
+    [(255, 255), (1023, 255), (4095, 255), (16383, 255), (65535, 255), (2048, 128), (3000, 187), (60000, 233)],
+)
+def test_sixteen_bit_png_is_scaled_by_the_depth_in_use(brightest: int, expected: int) -> None:
+    # 12 bits: 2048 * 255 / 4095 = 127.53 and 3000 * 255 / 4095 = 186.8; 16 bits: 60000 * 255 / 65535 = 233.46.
+    film = read_radiograph(encoded(Image.fromarray(np.array([[0, brightest]], dtype=np.uint16)), "PNG"))
+    assert film.pixels.tolist() == [[0, expected]]
+    assert film.mode == "I;16"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_exif_rotation_is_applied(form: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    upright = np.zeros((64, 32), dtype=np.uint8)
+    upright[:16] = 255  # bright at the top
+    stored = Image.fromarray(np.rot90(upright).copy())  # counter-clockwise
+    film = read_radiograph(encoded(stored, form, exif=exif.tobytes()))
+    assert (film.width, film.height) == (32, 64)
+    assert np.abs(film.pixels.astype(int) - upright).max() <= 2
+
+
+def test_dicom_of_eight_bits_keeps_its_greys() -> None:
+    film = read_radiograph(dicom(grain()))
+    np.testing.assert_array_equal(film.pixels, grain())
+    assert facts(film) == ("DICOM", "MONOCHROME2", None)
+
+
+def test_dicom_monochrome1_is_inverted() -> None:
+    np.testing.assert_array_equal(read_radiograph(dicom(grain(), "MONOCHROME1")).pixels, 255 - grain())
+
+
+def test_dicom_without_window_is_scaled_by_bits_stored() -> None:
+    stored = np.array([[0, 1000, 2000, 4095]], dtype=np.uint16)  # 1000 * 255 / 4095 = 62.3, 2000: 124.5
+    assert read_radiograph(dicom(stored, bits=12)).pixels.tolist() == [[0, 62, 125, 255]]
+
+
+def test_dicom_window_applies_to_rescaled_values() -> None:
+    # Stored -2048 .. 2047 times 2 plus 10; the window, LINEAR_EXACT, goes from 10 - 400 / 2 to 10 + 400 / 2.
+    stored = np.array([[-2000, -100, -50, 0, 50, 100, 2000]], dtype=np.int16)
+    window = {"RescaleSlope": 2, "RescaleIntercept": 10, "WindowCenter": 10, "WindowWidth": 400}
+    data = dicom(stored, bits=12, VOILUTFunction="LINEAR_EXACT", **window)
+    assert read_radiograph(data).pixels.tolist() == [[0, 0, 64, 128, 191, 255, 255]]
+
+
+def test_dicom_voi_lut_of_its_own_depth() -> None:
+    table = Dataset()
+    table.add_new("LUTDescriptor", "US", [4, 0, 10])  # 4 entries from value 0 on, of 10 bits
+    table.add_new("LUTData", "US", [0, 1023, 511, 0])
+    data = dicom(np.array([[0, 1, 2, 3]], dtype=np.uint8), VOILUTSequence=[table])
+    assert read_radiograph(data).pixels.tolist() == [[0, 255, 127, 0]]
+
+
+def test_dicom_of_several_frames_gives_the_first() -> None:
+    frames = np.stack([grain(), 255 - grain()])
+    data = dicom(grain(), NumberOfFrames=2, PixelData=frames.tobytes())
+    np.testing.assert_array_equal(read_radiograph(data).pixels, grain())
+
+
+def test_dicom_of_colours_becomes_luma() -> None:
+    film = read_radiograph(dicom(np.array([[[255, 0, 0], [9, 9, 9]]], dtype=np.uint8), "RGB"))
+    assert (film.pixels.tolist(), film.mode) == ([[76, 9]], "RGB")
+
+
+def test_dicom_of_jpeg_is_what_the_jpeg_is() -> None:
+    jpeg = encoded(Image.fromarray(grain()), "JPEG")
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = JPEGBaseline8Bit
+    film = read_radiograph(dicom(grain(), PixelData=encapsulate([jpeg]), file_meta=meta))
+    np.testing.assert_array_equal(film.pixels, read_radiograph(jpeg).pixels)
+
+
+@pytest.mark.parametrize(
+    ("form", "lost"), [("JPEG", 1), ("JPEG", 40), ("JPEG", 1000), ("PNG", 5), ("PNG", 12), ("PNG", 40), ("PNG", 1000)]
+)
+def test_truncated(form: str, lost: int) -> None:
+    # A PNG's last four bytes are the checksum of its empty last chunk: nothing is lost with them.
+    assert reason(encoded(Image.fromarray(grain()), form)[:-lost]).split(":")[0] in {"truncated", "corrupt"}
+
+
+def test_reason_of_a_jpeg_cut_in_half() -> None:
+    data = encoded(Image.fromarray(grain()), "JPEG")
+    assert reason(data[: len(data) // 2]).startswith("truncated: ")
+
+
+def test_jpeg_with_a_tail_of_zeros_is_truncated() -> None:
+    data = encoded(Image.fromarray(grain()), "JPEG")
+    assert reason(data[: len(data) // 2] + bytes(len(data) // 2)) == "truncated: no end-of-image marker"
+
+
+def test_png_with_one_wrong_bit_is_corrupt() -> None:
+    data = bytearray(encoded(Image.fromarray(grain()), "PNG", compress_level=0))  # it would decode without complaint
+    data[len(data) // 2] ^= 1
+    assert reason(bytes(data)).startswith("corrupt: ")
+
+
+def test_other_unreadable_files(tmp_path: Path) -> None:
+    assert reason(b"") == "empty"
+    assert reason(tmp_path / "absent.png") == "missing"
+    assert reason(tmp_path).startswith("cannot be read: ")
+    assert reason(b"file,label\n").startswith("not an image: ")
+    assert reason(encoded(Image.fromarray(grain()), "GIF")).startswith("not an image: ")
+    assert reason(encoded(Image.new("1", (8001, 8000)), "PNG")).startswith("decompression bomb: 8001 x 8000")
+    assert reason(encoded(Image.new("1", (14000, 14000)), "PNG")).startswith("decompression bomb: ")
+
+
+def test_unreadable_dicoms() -> None:
+    whole = dicom(grain())
+    without = Dataset()
+    without.file_meta = FileMetaDataset()
+    without.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    without.Rows = 40
+    assert reason(saved(without)) == "DICOM without pixels"
+    assert reason(whole[:-1000]).split(":")[0] in {"truncated", "corrupt"}
+    assert reason(whole[:200]).split(":")[0] in {"truncated", "corrupt", "DICOM without pixels"}
+    assert reason(dicom(grain(), "PALETTE COLOR")).startswith("DICOM without greys")
+    assert reason(dicom(grain(), Rows=60_000, Columns=60_000)).startswith("decompression bomb")
+
+
+def test_resize_stretches_and_averages() -> None:
+    columns = np.tile(np.array([0, 100, 200, 240], dtype=np.uint8).repeat(16), (8, 1))  # (8, 64)
+    small = resize(columns, 4)
+    assert small.shape == (4, 4)
+    assert (np.diff(small[0].astype(int)) > 0).all()
+    checks = np.indices((64, 64)).sum(axis=0) % 2 * 200
+    assert np.abs(resize(checks.astype(np.uint8), 8).astype(int) - 100).max() <= 1  # antialiased: no moire
+
+
+def test_encodings_of_real_films() -> None:
+    if not ORIGINALS.is_dir():
+        pytest.skip("the real films beside the repository are missing")
+    films = {path: read_radiograph(path) for path in ORIGINALS.rglob("*.jpeg")}
+    assert sum(film.mode == "RGB" for film in films.values()) == 8
+    for path, film in films.items():
+        assert (film.quality or 0) > 90 or "PNEUMONIA" in path.parts
+        bare = np.asarray(Image.open(path).convert("L"), dtype=int)
+        assert np.abs(film.pixels - bare).max() <= 1

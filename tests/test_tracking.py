@@ -1,0 +1,245 @@
+"""On real stores: a database of our own, and a real `mlflow server`."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from pneumonia.errors import UserError
+from pneumonia.registry import register
+from pneumonia.tracking import complete_run, continue_run, log_epoch, log_training, open_store, start_run
+
+HISTORY = pd.DataFrame({"epoch": [1.0, 2.0], "loss": [0.7, 0.5], "val_loss": [0.6, 0.4]})
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """A migrated database without runs: the migration takes seconds, so the tests share it."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch, empty_database):
+    """A repository's root with an MLflow database and data of four films, as the working directory."""
+    root = tmp_path / "repository"
+    (root / "data" / "clean").mkdir(parents=True)
+    np.save(root / "data" / "clean" / "images.npy", np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8))
+    pd.DataFrame(
+        {
+            "image": range(4),
+            "file": list("abcd"),
+            "label": ["normal", "viral"] * 2,
+            "patient": list("abcd"),
+            "class": ["normal", "pneumonia"] * 2,
+            "part": ["train", "train", "val", "test"],
+        }
+    ).to_csv(root / "data" / "split.csv", index=False)
+    (root / "reports").mkdir()
+    (root / "reports" / "confusion.png").write_bytes(b"picture")
+    (root / "params.yaml").write_text("seed: 0\n")
+    shutil.copy(empty_database, root)
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    yield root
+    mlflow.end_run()
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A real `mlflow server` on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = tmp_path / "server"
+    store.mkdir()
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{store / 'server.db'}", "--artifacts-destination", str(store / "artifacts"),
+    ]  # fmt: skip
+    with (store / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=store)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}/health").read()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    film = keras.Input((8, 8, 1))
+    return keras.Model(film, keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(film)))
+
+
+def figures(auc: float) -> dict[str, dict[str, float]]:
+    return {part: {"roc_auc": auc, "accuracy": 0.9} for part in ("val", "test")}
+
+
+def run_all(params, model, auc: float = 0.9) -> tuple[str, str]:
+    """What train and evaluate do; the run's id and the decision."""
+    data = Path("data")
+    client = open_store(params.tracking.experiment)
+    assert client.get_experiment_by_name(params.tracking.experiment)
+    with start_run(params, data) as run:
+        for row in HISTORY.to_dict("records"):
+            log_epoch(row)
+    with continue_run(run.info.run_id, params, data, HISTORY) as run:
+        log_training({"weights": "random", "training_seconds": 12.5})
+        example = np.load("data/clean/images.npy")[:1, ..., None]
+        decision = register(params, model, example, figures(auc), data)
+        complete_run(figures(auc), Path("reports"))
+    return run.info.run_id, decision
+
+
+def assert_complete(run_id: str, dataset: str = "phantom") -> None:
+    client = MlflowClient()
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["train.epochs"] == "14"
+    assert run.data.params["model.learning_rate"] == "0.001"
+    assert run.data.metrics["test/roc_auc"] == 0.9
+    assert run.data.metrics["training_seconds"] == 12.5
+    steps = [(metric.step, metric.value) for metric in client.get_metric_history(run_id, "epoch/val_loss")]
+    assert steps == [(1, 0.6), (2, 0.4)]
+    assert run.data.tags["weights"] == "random"
+    inputs = {entry.dataset.name: entry.dataset.digest for entry in run.inputs.dataset_inputs}
+    assert set(inputs) == {f"{dataset}-train", f"{dataset}-val", f"{dataset}-test"}
+    artifacts = [file.path for file in client.list_artifacts(run_id, "reports")]
+    assert "reports/confusion.png" in artifacts
+
+
+def test_a_run_is_whole_and_its_model_predicts(repository, make_params, model):
+    run_id, decision = run_all(make_params(), model)
+    assert_complete(run_id)
+    assert "version 1 is champion" in decision
+    assert (repository / "mlflow.db").exists()
+    loaded = mlflow.pyfunc.load_model("models:/pneumonia-binary@champion")
+    films = np.full((2, 8, 8, 1), 51, "float32")
+    assert loaded.predict(films) == pytest.approx(0.2)
+    assert loaded.metadata.signature is not None
+    with pytest.raises(mlflow.exceptions.MlflowException):
+        loaded.predict(np.zeros((1, 9, 9, 1), "float32"))
+
+
+def test_the_same_against_a_server(repository, make_params, model, server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    (repository / "mlflow.db").unlink()
+    run_id, _ = run_all(make_params(), model)
+    assert_complete(run_id)
+    assert not (repository / "mlflow.db").exists()
+    monkeypatch.chdir(repository / "data")  # nothing was left on this side
+    assert mlflow.pyfunc.load_model("models:/pneumonia-binary@champion")
+
+
+def test_a_server_that_does_not_answer_is_one_line(repository, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(UserError, match=r"MLflow store http://127.0.0.1:9 cannot be used") as error:
+        open_store("pneumonia")
+    assert "\n" not in str(error.value)
+
+
+def test_the_champion_moves_only_when_the_validation_auc_improves(repository, make_params, model):
+    decisions = [run_all(make_params(), model, auc)[1] for auc in (0.90, 0.90, 0.95, 0.93)]
+    assert ["not champion" in decision for decision in decisions] == [False, True, False, True]
+    client = MlflowClient()
+    assert str(client.get_model_version_by_alias("pneumonia-binary", "champion").version) == "3"
+    last = client.get_model_version("pneumonia-binary", "4")
+    assert last.tags["decision"] == "not champion: validation AUC 0.930000, that of version 3 is 0.950000"
+
+
+def test_other_films_do_not_move_the_champion_but_real_ones_replace_generated_ones(repository, make_params, model):
+    run_all(make_params(), model, 0.99)
+    np.save("data/clean/images.npy", np.load("data/clean/images.npy") + 1)
+    assert "not champion: version 1 was validated on other films" in run_all(make_params(), model, 0.995)[1]
+    assert (
+        "champion: version 1 knew generated films only" in run_all(make_params({"dataset": "kermany"}), model, 0.6)[1]
+    )
+    assert str(MlflowClient().get_model_version_by_alias("pneumonia-binary", "champion").version) == "3"
+
+
+def test_an_evaluated_run_is_never_changed(repository, make_params, model):
+    params = make_params()
+    run_id, _ = run_all(params, model)
+    with continue_run(run_id, params, Path("data"), HISTORY) as again:
+        pass
+    assert again.info.run_id != run_id
+    tags = MlflowClient().get_run(again.info.run_id).data.tags
+    assert tags["pneumonia.trained_in"] == run_id
+    assert tags["pneumonia.made_anew"] == "its evaluation was complete"
+
+
+def test_a_run_that_the_store_does_not_hold_is_made_anew(repository, make_params):
+    params = make_params()
+    open_store(params.tracking.experiment)
+    with continue_run("0" * 32, params, Path("data"), HISTORY) as run:
+        pass
+    made = MlflowClient().get_run(run.info.run_id).data
+    assert made.tags["pneumonia.made_anew"] == "it was not in this store"
+    assert made.metrics["epoch/loss"] == 0.5
+    assert made.params["model"] == "cnn"
+
+
+def test_a_run_that_fails_is_marked_as_failed(repository, make_params):
+    params = make_params()
+    open_store(params.tracking.experiment)
+    with pytest.raises(RuntimeError), start_run(params, Path("data")) as run:
+        raise RuntimeError
+    assert MlflowClient().get_run(run.info.run_id).info.status == "FAILED"
+
+
+def test_an_experiment_in_a_copy_writes_to_the_main_repository(repository, make_params, monkeypatch, tmp_path):
+    monkeypatch.setenv("DVC_ROOT", str(repository))
+    monkeypatch.setenv("DVC_EXP_NAME", "brave-film")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "abc")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "data").symlink_to(repository / "data")
+    monkeypatch.chdir(copy)
+    open_store("pneumonia")
+    with start_run(make_params(), Path("data")) as run:
+        mlflow.log_text("here", "note.txt")
+    found = MlflowClient().get_run(run.info.run_id)
+    assert found.info.run_name == "cnn-phantom brave-film"
+    assert found.data.tags["dvc.experiment"] == "brave-film"
+    assert list((repository / "mlruns").rglob("note.txt"))
+    assert not (copy / "mlruns").exists()
+    assert not (copy / "mlflow.db").exists()
+
+
+def test_workers_that_start_at_once_on_a_fresh_store_all_get_their_run(repository):
+    (repository / "mlflow.db").unlink()
+    code = (
+        "import mlflow; from pneumonia.tracking import open_store; open_store('pneumonia');"
+        "run = mlflow.start_run(); mlflow.log_metric('a', 1); mlflow.end_run()"
+    )
+    with ThreadPoolExecutor(4) as pool:
+        done = list(
+            pool.map(lambda _: subprocess.run([sys.executable, "-c", code], env=os.environ, check=False), range(4))
+        )
+    assert [process.returncode for process in done] == [0] * 4
+    client = open_store("pneumonia")
+    assert len(client.search_runs([client.get_experiment_by_name("pneumonia").experiment_id])) == 4
