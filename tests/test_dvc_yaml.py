@@ -1,0 +1,53 @@
+"""dvc.yaml against the code: what a stage imports is what re-runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+
+# What reads parameters, reports mistakes and renames files cannot change what a stage writes; parameters are tracked
+# by their values.
+PLUMBING = {"src/pneumonia/__init__.py", "src/pneumonia/params.py", "src/pneumonia/errors.py", "src/pneumonia/files.py"}
+
+IMPORTED = """
+import json, runpy, sys
+for model in {models!r}: __import__(model)
+runpy.run_path({script!r}, run_name="imported")
+print(json.dumps([[name, getattr(module, "__file__", None)] for name, module in list(sys.modules.items())]))
+"""
+
+
+def imported(stage: str) -> dict[str, str | None]:
+    """The modules that a stage's script imports, and their files, with the modules that params.yaml chooses."""
+    models = ["pneumonia.models.cnn"] if stage == "train" else []
+    models += [f"pneumonia.sources.{name}" for name in ("folder", "kermany", "phantom")] if stage == "download" else []
+    code = IMPORTED.format(models=models, script=f"stages/{stage}.py")
+    environment = {"PYTHONPATH": "src", "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin:/bin"}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
+    )
+    return dict(json.loads(answer.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_stage_depends_on_the_modules_that_it_uses(stage):
+    package = REPOSITORY / "src" / "pneumonia"
+    modules = imported(stage)
+    files = [Path(file) for file in modules.values() if file and Path(file).is_relative_to(package)]
+    used = {str(file.relative_to(REPOSITORY)) for file in files} - PLUMBING
+    named = {
+        dependency.replace("${model}", "cnn") for dependency in STAGES[stage]["deps"] if dependency.startswith("src/")
+    }
+    folders = {name for name in named if not name.endswith(".py")}
+    uncovered = {file for file in used if file not in named and str(Path(file).parent) not in folders}
+    unused = {name for name in named - folders if name not in used}
+    assert (uncovered, unused) == (set(), set())
+    assert f"stages/{stage}.py" in STAGES[stage]["deps"]
+    if stage not in ("train", "evaluate"):
+        assert not {"tensorflow", "keras", "torch", "jax"} & set(modules)
