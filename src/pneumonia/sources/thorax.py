@@ -128,9 +128,9 @@ def draw_opacities(rng: np.random.Generator, label: str) -> list[Opacity]:
                 side=int(sides[k]),
                 x=float(sides[k]) * rng.uniform(0.26, 0.56),
                 y=rng.uniform(-0.4, 0.42),
-                radius=rng.uniform(0.13, 0.24) * (0.8 + 0.5 * severity),
+                radius=rng.uniform(0.18, 0.32) * (0.8 + 0.5 * severity),
                 aspect=rng.uniform(0.7, 1.5),
-                density=(0.09 + 0.30 * severity) * rng.uniform(0.8, 1.2),
+                density=(0.26 + 0.42 * severity) * rng.uniform(0.8, 1.2),
                 seed=seeds[k],
             )
             for k in range(number)
@@ -138,7 +138,7 @@ def draw_opacities(rng: np.random.Generator, label: str) -> list[Opacity]:
     if label == "viral":
         return [
             Opacity(
-                "interstitial", side, side * 0.3, 0.05, 0.5, 1.3, (0.05 + 0.16 * severity) * rng.uniform(0.8, 1.2), seed
+                "interstitial", side, side * 0.3, 0.05, 0.5, 1.3, (0.22 + 0.34 * severity) * rng.uniform(0.8, 1.2), seed
             )
             for side, seed in zip((-1, 1), seeds, strict=True)
         ]

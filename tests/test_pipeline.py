@@ -1,0 +1,263 @@
+"""The real pipeline in a repository of its own: real DVC, a real MLflow store, small phantoms."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from .conftest import REPOSITORY, write_params
+
+SMALL = {
+    "datasets.phantom.patients": 60, "datasets.phantom.image_size": 64, "clean.image_size": 64, "clean.min_size": 32,
+    "split.val_per_class": 5, "train.epochs": 1, "train.batch_size": 16, "compute.workers": 1,
+}  # fmt: skip
+STAGES = ["download", "clean", "split", "rebalance", "train", "evaluate"]
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))},
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    "DVC_NO_ANALYTICS": "1",
+    "TQDM_DISABLE": "1",
+    "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
+    "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
+}  # fmt: skip
+
+
+class Repository:
+    """A copy of the project with small parameters, committed to git."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        tracked = subprocess.check_output(["git", "ls-files"], cwd=REPOSITORY, text=True).splitlines()
+        for name in tracked:
+            if not name.startswith(("docs/", "tests/")) and name != "dvc.lock" and (REPOSITORY / name).is_file():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(REPOSITORY / name, root / name)
+        write_params(root / "params.yaml", SMALL)
+        self.run("git", "init", "--quiet")
+        self.commit()
+
+    def run(self, *command: str, check: bool = True) -> str:
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout
+        assert check or done.returncode != 0, f"{command} should have failed: {done.stdout}"
+        return done.stdout
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", "state")
+
+    def changed_stages(self) -> list[str]:
+        """The stages that `dvc status` finds changed, in their order."""
+        status = json.loads(self.run("dvc", "status", "--json").splitlines()[-1])
+        return [stage for stage in STAGES if stage in status]
+
+    def mlflow(self) -> MlflowClient:
+        return MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+
+    def mlflow_runs(self) -> list:
+        client = self.mlflow()
+        return client.search_runs([client.get_experiment_by_name("pneumonia").experiment_id])
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Repository:
+    """The project after its first `dvc repro`."""
+    project = Repository(tmp_path_factory.mktemp("project"))
+    project.run("dvc", "repro")
+    project.commit()
+    return project
+
+
+def test_one_command_makes_an_evaluated_registered_model(repository):
+    root = repository.root
+    films = pd.read_csv(root / "data" / "split.csv")
+    assert films[films["part"] == "val"]["class"].value_counts().to_dict() == {"normal": 5, "pneumonia": 5}
+    metrics = json.loads((root / "reports" / "metrics.json").read_text())
+    assert 0 <= metrics["test"]["roc_auc"] <= 1
+    predictions = pd.read_csv(root / "reports" / "predictions.csv")
+    assert len(predictions) == films["part"].isin(["val", "test"]).sum()
+
+    [run] = repository.mlflow_runs()
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["test/roc_auc"] == pytest.approx(metrics["test"]["roc_auc"])
+    assert run.info.run_id == json.loads((root / "models" / "run.json").read_text())["run_id"]
+    client = repository.mlflow()
+    pictures = {file.path for file in client.list_artifacts(run.info.run_id, "reports/evaluation")}
+    assert {"reports/evaluation/confusion_test.png", "reports/evaluation/curves.png"} <= pictures
+    champion = client.get_model_version_by_alias("pneumonia-binary", "champion")
+    assert champion.run_id == run.info.run_id
+
+
+def test_a_second_repro_does_nothing(repository):
+    assert "up to date" in repository.run("dvc", "repro")
+    assert len(repository.mlflow_runs()) == 1
+    assert repository.changed_stages() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stages"),
+    [
+        ("datasets.phantom.seed", 1, ["download"]),
+        ("datasets.kermany.path", "elsewhere", []),
+        ("clean.min_size", 30, ["clean"]),
+        ("split.val_per_class", 6, ["split"]),
+        ("rebalance.method", "oversample", ["rebalance"]),
+        ("train.optimizer", "sgd", ["train"]),
+        ("models.cnn.learning_rate", 0.002, ["train"]),
+        ("models.inception.dropout", 0.5, []),
+        ("model", "inception", ["train"]),
+        ("seed", 1, ["split", "rebalance", "train"]),
+        ("compute.workers", 2, []),
+    ],
+)
+def test_a_parameter_re_runs_its_stage_and_nothing_before(repository, key, value, stages):
+    try:
+        write_params(repository.root / "params.yaml", SMALL | {key: value})
+        assert repository.changed_stages() == stages
+    finally:
+        repository.run("git", "checkout", "--quiet", "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("src/pneumonia/sources/phantom.py", ["download"]),
+        ("src/pneumonia/packing.py", ["clean"]),
+        ("src/pneumonia/splitting.py", ["split"]),
+        ("src/pneumonia/rebalancing.py", ["rebalance"]),
+        ("src/pneumonia/training.py", ["train"]),
+        ("src/pneumonia/models/cnn.py", ["train"]),
+        ("src/pneumonia/models/inception.py", []),
+        ("src/pneumonia/evaluation/plots.py", ["evaluate"]),
+        ("src/pneumonia/params.py", []),
+    ],
+)
+def test_code_re_runs_its_stage_and_nothing_before(repository, file, stages):
+    path = repository.root / file
+    code = path.read_text()
+    try:
+        path.write_text(code + "\n# changed\n")
+        assert repository.changed_stages() == stages
+    finally:
+        path.write_text(code)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("train.epochs", 0, "error: params.yaml: train.epochs is 0; it should be greater than or equal to 1, or auto"),
+        ("split.val_per_class", 500, "error: class 'normal' has"),
+        ("clean.min_size", 65, "error: "),
+        ("model", "incepton", "models.incepton"),
+        ("dataset", "kermny", "kermny"),
+    ],
+)
+def test_a_mistake_is_told_and_leaves_the_earlier_outputs_whole(repository, key, value, told):
+    before = fingerprint(repository.root)
+    try:
+        write_params(repository.root / "params.yaml", SMALL | {key: value})
+        output = repository.run("dvc", "repro", check=False)
+        assert told in output
+        assert "Traceback" not in output
+    finally:
+        repository.run("git", "checkout", "--quiet", "params.yaml", "dvc.lock")
+    assert fingerprint(repository.root) == before
+
+
+def fingerprint(root: Path) -> dict[str, tuple[int, int]]:
+    """Size and content of every output."""
+    files = [file for folder in ("data", "models", "reports") for file in (root / folder).rglob("*") if file.is_file()]
+    return {str(file): (file.stat().st_size, hash(file.read_bytes())) for file in files}
+
+
+def test_an_experiment_in_a_copy_ends_in_the_same_store(repository):
+    before = {run.info.run_id for run in repository.mlflow_runs()}
+    repository.run("dvc", "exp", "run", "--temp", "--name", "more-epochs", "-S", "train.epochs=2")
+    [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "cnn-phantom more-epochs"
+    assert run.data.tags["dvc.experiment"] == "more-epochs"
+    assert run.data.params["train.epochs"] == "2"
+    artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert artifacts.is_relative_to(repository.root / "mlruns")
+    assert (artifacts / "params.yaml").exists()
+    assert "more-epochs" in repository.run("dvc", "exp", "show", "--csv")
+
+
+def test_two_queued_experiments_at_once_both_end_in_the_store(repository):
+    before = {run.info.run_id for run in repository.mlflow_runs()}
+    repository.run("dvc", "exp", "run", "--queue", "-S", "train.optimizer=sgd,rmsprop")
+    repository.run("dvc", "queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        status = repository.run("dvc", "queue", "status")
+        if "Running" not in status and "Queued" not in status:
+            break
+        time.sleep(2)
+    made = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
+    assert {run.data.params["train.optimizer"] for run in made} == {"sgd", "rmsprop"}, status
+    assert {run.info.status for run in made} == {"FINISHED"}
+    versions = repository.mlflow().search_model_versions("name='pneumonia-binary'")
+    assert {run.info.run_id for run in made} <= {version.run_id for version in versions}
+
+
+def test_a_stage_that_is_killed_is_done_again(repository):
+    root = repository.root
+    before = fingerprint(root)
+    try:
+        write_params(root / "params.yaml", SMALL | {"train.epochs": 200})
+        with subprocess.Popen(
+            ["dvc", "repro"], cwd=root, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        ) as process:  # fmt: skip
+            assert any(line.startswith("Epoch 2/") for line in process.stdout)
+            os.killpg(process.pid, signal.SIGKILL)
+        assert fingerprint(root) == before
+        shutil.rmtree(root / ".dvc" / "tmp" / "lock", ignore_errors=True)
+        assert repository.changed_stages() == ["train"]
+        write_params(root / "params.yaml", SMALL | {"train.epochs": 3})
+        repository.run("dvc", "repro")
+        assert len(pd.read_csv(root / "reports" / "history.csv")) == 3
+    finally:
+        repository.run("git", "checkout", "--quiet", "params.yaml", "dvc.lock")
+        repository.run("dvc", "checkout", "--quiet")
+
+
+def test_dvc_knows_the_metrics_and_the_plots(repository):
+    metrics = json.loads(repository.run("dvc", "metrics", "show", "--json"))
+    assert "roc_auc" in str(metrics)
+    repository.run("dvc", "plots", "show", "--out", "dvc_plots")
+    page = (repository.root / "dvc_plots" / "index.html").read_text()
+    assert "val_loss" in page
+    assert "confusion" in page.lower()
+
+
+def test_a_changed_evaluation_makes_a_new_run_and_leaves_the_first(repository):
+    before = {run.info.run_id for run in repository.mlflow_runs()}
+    path = repository.root / "src" / "pneumonia" / "evaluation" / "plots.py"
+    code = path.read_text()
+    try:
+        path.write_text(code + "\n# changed\n")
+        repository.run("dvc", "repro")
+    finally:
+        path.write_text(code)
+    [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
+    assert run.data.tags["pneumonia.trained_in"] in before
+    assert yaml.safe_load((repository.root / "dvc.lock").read_text())["stages"]["evaluate"]
