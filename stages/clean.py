@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from pneumonia.cleaning import clean
-
 from pneumonia.errors import exit_on_user_error
 from pneumonia.params import load_params
 

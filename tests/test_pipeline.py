@@ -165,8 +165,8 @@ def test_code_re_runs_its_stage_and_nothing_before(repository, file, stages):
         ("train.epochs", 0, "error: params.yaml: train.epochs is 0; it should be greater than or equal to 1, or auto"),
         ("split.val_per_class", 500, "error: class 'normal' has"),
         ("clean.min_size", 65, "error: "),
-        ("model", "incepton", "models.incepton"),
-        ("dataset", "kermny", "kermny"),
+        ("model", "incepton", "models/incepton.py"),
+        ("dataset", "kermny", "Parameters 'datasets.kermny' are missing"),
     ],
 )
 def test_a_mistake_is_told_and_leaves_the_earlier_outputs_whole(repository, key, value, told):

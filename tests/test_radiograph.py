@@ -16,7 +16,7 @@ from pneumonia.radiograph import Radiograph, UnreadableRadiograph, read_radiogra
 ORIGINALS = Path(__file__).parents[1] / ".." / "shared" / "data" / "chest_xray_originals"
 
 
-def encoded(image: Image.Image, form: str, **options: Any) -> bytes:  # noqa: ANN401
+def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
@@ -26,7 +26,7 @@ def grain(height: int = 40, width: int = 60) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
 
 
-def dicom(stored: np.ndarray, photometric: str = "MONOCHROME2", bits: int = 8, **elements: Any) -> bytes:  # noqa: ANN401
+def dicom(stored: np.ndarray, photometric: str = "MONOCHROME2", bits: int = 8, **elements: Any) -> bytes:
     """A DICOM file of `stored`: (H, W) greys, or (H, W, 3) RGB."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()

@@ -19,7 +19,7 @@ COLUMNS = ["image", "file", "label", "class", "patient", "part"]
 def split(params: Params, clean: Path, out: Path) -> None:
     """Write `out`, a row a film of `clean/index.csv`: its row in `images.npy`, its class in the task, its part.
 
-    `part` is `train`, `val`, `test`, or `excluded`: a training film of a patient whom the official test split holds too.
+    `part` is `train`, `val`, `test`, or `excluded`: a training film of a patient who is in the official test split too.
 
     Raises:
         UserError: a class has too few films, or its patients' films do not add up to `split.val_per_class`.

@@ -87,5 +87,5 @@ def test_without_weights_auto_says_loudly_that_it_starts_at_random_and_imagenet_
     network = build_network(make_params(params))
     assert network.weights == "random"
     assert "NO PRETRAINED WEIGHTS" in caplog.text
-    with pytest.raises(UserError, match="weights is imagenet, but .* it may be auto, random or a path"):
+    with pytest.raises(UserError, match=r"weights is imagenet, but .* it may be auto, random or a path"):
         build_network(make_params({**params, "models.inception.weights": "imagenet"}))

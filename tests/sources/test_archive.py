@@ -76,12 +76,12 @@ def test_a_damaged_member_is_named(tmp_path):
     with ZipFile(archive, "w") as zip_file:
         zip_file.writestr("t/a.jpeg", b"a film of some bytes")
     archive.write_bytes(archive.read_bytes().replace(b"a film of some", b"A film of some"))
-    with pytest.raises(UserError, match="'t/a.jpeg' is damaged"):
+    with pytest.raises(UserError, match=r"'t/a.jpeg' is damaged"):
         extract_members(archive, {"t/a.jpeg": tmp_path / "a.jpeg"})
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full, a disk without space")
 def test_a_full_disk_is_told_as_such(tmp_path):
     archive = write_zip(tmp_path / "a.zip", {"a.jpeg": b"film"})
-    with pytest.raises(UserError, match="/dev/full: cannot be written .No space left on device"):
+    with pytest.raises(UserError, match=r"/dev/full: cannot be written .No space left on device"):
         extract_members(archive, {"a.jpeg": Path("/dev/full")})

@@ -8,7 +8,7 @@ The films carry no patient but in their names, and each series of names counts o
 `person12_virus_…` are different patients, `IM-0115-0001` and `NORMAL2-IM-0115-0001` too. So the patient is (series,
 number). Counted on the names of all 5,232 training and 326 of the 624 test films: 3,893 patients, none of them in both
 train and test; the whole has 4,097. Keyed by the bare number, 143 of them seem to be on both sides (264 in the whole),
-which is a collision: the bacterial test films are numbered 81 to 174, and train has viral ones of 40 of their 45 numbers.
+which is a collision: bacterial test films are numbered 81 to 174, and train has viral ones of 40 of their 45 numbers.
 """
 
 import re

@@ -1,22 +1,26 @@
 """Procedural chest radiographs from a seed, for a machine without films and without a network.
 
-A patient has one diagnosis and one anatomy; films of a patient differ in pose, exposure and severity. Pose, exposure,
-noise and encoding are drawn alike for every diagnosis: the opacity is the only thing that tells.
+A patient has one diagnosis and one anatomy; films of a patient differ in pose, exposure and severity. All but the
+opacity (anatomy, pose, exposure, noise, encoding) is drawn alike for every diagnosis: nothing else gives it away.
 """
 
 import functools
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pydicom
-from PIL import Image
+import scipy.fft
+from PIL import Image, ImageDraw
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from scipy.ndimage import gaussian_filter
 
 from pneumonia.compute import parallel_map
 from pneumonia.params import Compute, Phantom
-from pneumonia.sources import thorax
 from pneumonia.sources.raw import Box, Film, write_index
+from pneumonia.sources.thorax import FULL_LUNG, Anatomy, Chest, Map, Pose, draw_anatomy, draw_chest
 
 DIAGNOSES = {"normal": 0.27, "bacterial": 0.46, "viral": 0.27}
 """The shares among patients, about those of the Kermany films."""
@@ -26,9 +30,14 @@ FILMS_A_PATIENT = [0.72, 0.18, 0.07, 0.03]
 
 SUFFIXES = {"jpeg": "jpeg", "png": "png", "dicom": "dcm"}
 
+CENTRES = [(0.40, -0.46), (0.50, -0.08), (0.55, 0.20), (0.32, 0.16)]
+"""Of consolidations: upper lobe, middle, base at the wall, base at the heart; x outwards."""
+
+NOISE_GRID = 128
+
 
 def fetch(settings: Phantom, directory: Path, compute: Compute) -> None:
-    """Make the films of `settings.patients` patients in `directory` (see `sources.raw`).
+    """Make the films of `settings.patients` patients in `directory`, an empty one (see `sources.raw`).
 
     A film depends on the seed, its patient's number and its own alone: more patients leave the first ones as they are.
     """
@@ -44,48 +53,240 @@ def fetch(settings: Phantom, directory: Path, compute: Compute) -> None:
 
 def make_patient(settings: Phantom, directory: Path, number: int) -> tuple[list[Film], list[Box]]:
     """Write the films of one patient; their rows of `index.csv` and of `boxes.csv`."""
-    rng = np.random.default_rng([settings.seed, number])
+    rng = _generator(settings.seed, number)
     label = str(rng.choice(list(DIAGNOSES), p=list(DIAGNOSES.values())))
-    anatomy = thorax.draw_anatomy(rng)
+    anatomy = draw_anatomy(rng)
+    patient, sex, age = f"phantom-{number + 1:04}", str(rng.choice(["F", "M"])), int(rng.integers(1, 90))
     films, boxes = [], []
-    for visit in range(int(rng.choice(len(FILMS_A_PATIENT), p=FILMS_A_PATIENT)) + 1):
-        film_rng = np.random.default_rng([settings.seed, number, visit])
-        exposure = thorax.draw_exposure(film_rng)
-        opacities = thorax.draw_opacities(film_rng, label)
-        film = thorax.render(anatomy, exposure, opacities, settings.image_size)
-        file = f"images/patient{number:05}_{visit + 1}.{SUFFIXES[settings.format]}"
-        _write(film.pixels, directory / file, settings.format, f"phantom-{number:05}", film_rng)
-        films.append(Film(file, label, patient=f"phantom-{number:05}"))
-        boxes += [Box(file, *box) for box in film.boxes]
+    for visit in range(1, 2 + int(rng.choice(len(FILMS_A_PATIENT), p=FILMS_A_PATIENT))):
+        film_rng = _generator(settings.seed, number, visit)
+        grey, film_boxes = render(film_rng, anatomy, label, settings.image_size)
+        name = f"patient{number + 1:04}_{visit}"
+        file = f"images/{name}.{SUFFIXES[settings.format]}"
+        quality = int(film_rng.integers(75, 96))
+        if settings.format == "dicom":
+            film = _dicom(grey, f"{settings.seed} {name}", film_rng)
+            film.PatientID, film.PatientSex, film.PatientAge = patient, sex, f"{age:03}Y"
+            film.save_as(directory / file, enforce_file_format=True)
+        else:
+            pixels = np.rint(255 * grey).astype(np.uint8)
+            Image.fromarray(pixels).save(directory / file, quality=quality)  # which PNG ignores
+        films.append(Film(file, label, patient))
+        boxes += [Box(file, *box) for box in film_boxes]
     return films, boxes
 
 
-def _write(pixels: np.ndarray, path: Path, form: str, patient: str, rng: np.random.Generator) -> None:
-    if form == "dicom":
-        _dicom(pixels, path.name, patient, rng).save_as(path, enforce_file_format=True)
-    elif form == "jpeg":
-        Image.fromarray(pixels).save(path, quality=int(rng.integers(75, 96)))
-    else:
-        Image.fromarray(pixels).save(path)
+def render(
+    rng: np.random.Generator, anatomy: Anatomy, label: str, size: int
+) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
+    """A random film of a patient: grey values 0 to 1, float32 (size, size), and a box in pixels around each opacity.
+
+    The opacity is drawn last of what is random in the picture: with another label it is the same film but for it.
+    """
+    pose, exposure = draw_pose(rng), draw_exposure(rng)
+    chest = draw_chest(anatomy, pose, size)
+    added = [opacity.attenuation(chest) for opacity in draw_opacities(rng, label)]
+    return expose(sum(added, start=chest.attenuation), exposure), [bounding_box(one) for one in added]
 
 
-def _dicom(pixels: np.ndarray, name: str, patient: str, rng: np.random.Generator) -> FileDataset:
+def _generator(*key: int) -> np.random.Generator:
+    """Random numbers of their own for (seed, patient) and for (seed, patient, film).
+
+    By spawn key: a sequence given as entropy is padded with zeros, so there (seed, patient) is (seed, patient, 0).
+    """
+    seed, *spawn_key = key
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=spawn_key)))
+
+
+def _dicom(grey: np.ndarray, identity: str, rng: np.random.Generator) -> FileDataset:
     """A digital X-ray of 12 bits; one in four has its greys inverted (MONOCHROME1), as some scanners write them."""
     inverted = rng.random() < 0.25
-    stored = pixels.astype(np.uint16) * 16
+    stored = np.rint(4095 * grey).astype("<u2")
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[name, patient, str(rng.integers(2**62))])
+    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["phantom film", identity])
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    film = FileDataset(name, pydicom.Dataset(), file_meta=meta, preamble=b"\0" * 128)
+    film = FileDataset("", pydicom.Dataset(), file_meta=meta, preamble=b"\0" * 128)
     film.SOPClassUID, film.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    film.PatientID, film.PatientName = patient, "Phantom^Generated"
-    film.PatientSex, film.PatientAge = str(rng.choice(["F", "M"])), f"{rng.integers(1, 90):03}Y"
-    film.Modality, film.ViewPosition = "DX", str(rng.choice(["AP", "PA"]))
-    film.Rows, film.Columns = pixels.shape
-    film.PixelSpacing = [str(round(350 / pixels.shape[0], 4))] * 2
+    film.StudyInstanceUID = generate_uid(entropy_srcs=["phantom study", identity])
+    film.SeriesInstanceUID = generate_uid(entropy_srcs=["phantom series", identity])
+    film.PatientName, film.Modality = "Phantom^Generated", "DX"
+    film.ViewPosition = str(rng.choice(["AP", "PA"]))
+    film.Rows, film.Columns = grey.shape
+    film.PixelSpacing = [f"{350 / side:.4f}" for side in grey.shape]  # mm, of a detector of 35 cm
     film.SamplesPerPixel, film.PixelRepresentation = 1, 0
     film.BitsAllocated, film.BitsStored, film.HighBit = 16, 12, 11
     film.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
-    film.PixelData = (4080 - stored if inverted else stored).tobytes()
+    film.PixelData = (4095 - stored if inverted else stored).tobytes()
     return film
+
+
+@dataclass(frozen=True)
+class Consolidation:
+    """A part of a lobe whose alveoli are full of fluid."""
+
+    x: float
+    y: float
+    radius: float
+    aspect: float
+    density: float  # share of the air that is replaced
+    softness: float  # of the border, share of the radius
+    fissure: float | None  # how far below the centre the lobe ends, shares of the radius
+    seed: int
+
+    def attenuation(self, chest: Chest) -> Map:
+        """What it adds: thick, cloudy, with branches of air in it where bronchi accompany the vessels."""
+        rng = np.random.default_rng(self.seed)
+        x, y = chest.x - np.float32(self.x), chest.y - np.float32(self.y)
+        inside = 1 - np.hypot(x * self.aspect, y / self.aspect) / self.radius
+        size = chest.x.shape[0]
+        inside += 0.20 * _noise(rng, size, 2, 5) + 0.10 * _noise(rng, size, 6, 14)
+        mask = 0.5 + 0.5 * np.tanh(2 * inside / self.softness)
+        if self.fissure is not None:
+            mask *= 0.5 + 0.5 * np.tanh((self.fissure * self.radius - y + 0.15 * x) / 0.015)
+        clouds = 1 + 0.08 * _noise(rng, size, 4, 24)
+        return FULL_LUNG * self.density * chest.air * mask * clouds * (1 - 0.55 * chest.vessels)
+
+
+@dataclass(frozen=True)
+class Interstitial:
+    """Thickened walls around bronchi, vessels and alveoli of one lung."""
+
+    side: int  # −1 the right lung, 1 the left
+    y: float  # where it is worst
+    spread: float
+    density: float
+    seed: int
+
+    def attenuation(self, chest: Chest) -> Map:
+        """What it adds: patchy haze, a net of lines and cuffs around the vessels, worst around the hilum."""
+        rng = np.random.default_rng(self.seed)
+        size = chest.x.shape[0]
+        out = self.side * chest.x
+        place = np.exp(-(((out - 0.38) / 0.36) ** 2) - ((chest.y - np.float32(self.y)) / self.spread) ** 2)
+        patches = np.clip(0.85 + 0.35 * _noise(rng, size, 1, 5), 0, 2)
+        net = sum(np.exp(-((_noise(rng, size, low, 2 * low) / 0.35) ** 2)) for low in (9, 16))
+        pattern = 0.40 + 0.55 * net + 0.25 * chest.vessels
+        return FULL_LUNG * self.density * chest.air * (out > 0) * place * patches * pattern
+
+
+Opacity = Consolidation | Interstitial
+
+
+def draw_opacities(rng: np.random.Generator, label: str) -> list[Opacity]:
+    """The opacities of a film: one or two consolidations (`bacterial`), both lungs (`viral`), else none.
+
+    Severity runs from what a reader may miss to what nobody does.
+    """
+    severity = rng.beta(1.3, 1.3)
+    if label == "bacterial":
+        first = rng.choice([-1, 1])
+        number = 1 if rng.random() < 0.7 else 2
+        return [_draw_consolidation(rng, severity, side) for side in (first, -first)[:number]]
+    if label == "viral":
+        y, spread = rng.uniform(-0.1, 0.15), rng.uniform(0.35, 0.55)
+        densities = ((0.24 + 0.40 * severity) * rng.uniform(0.75, 1.25, 2)).tolist()
+        return [
+            Interstitial(side, y, spread, density, int(rng.integers(2**31)))
+            for side, density in zip((-1, 1), densities, strict=True)
+        ]
+    return []
+
+
+def _draw_consolidation(rng: np.random.Generator, severity: float, side: int) -> Consolidation:
+    x, y = CENTRES[rng.integers(len(CENTRES))] + rng.normal(0, 0.05, 2)
+    return Consolidation(
+        x=side * x,
+        y=y,
+        radius=rng.uniform(0.21, 0.32) * (0.85 + 0.40 * severity),
+        aspect=rng.uniform(0.8, 1.25),
+        density=(0.46 + 0.46 * severity) * rng.uniform(0.85, 1.15),
+        softness=rng.uniform(0.25, 0.55),
+        fissure=rng.uniform(0.1, 0.6) if rng.random() < 0.35 else None,
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def bounding_box(added: Map) -> tuple[int, int, int, int]:
+    """The box (x, y, width, height), in pixels, around where an opacity adds a tenth or more of its most."""
+    rows, columns = np.nonzero(added > 0.1 * added.max())
+    x, y = int(columns.min()), int(rows.min())
+    return x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1
+
+
+def _noise(rng: np.random.Generator, size: int, low: float, high: float) -> Map:
+    """Noise of zero mean and unit deviation with `low` to `high` waves across the film, whatever its size."""
+    spectrum = scipy.fft.rfft2(rng.standard_normal((NOISE_GRID, NOISE_GRID), dtype=np.float32))
+    waves = np.hypot(np.fft.fftfreq(NOISE_GRID)[:, None], np.fft.rfftfreq(NOISE_GRID)) * NOISE_GRID
+    band = np.exp(-((waves / high) ** 2)) - np.exp(-((waves / low) ** 2))
+    noise = scipy.fft.irfft2(spectrum * band)
+    noise = Image.fromarray((noise / noise.std()).astype(np.float32))
+    return np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def draw_pose(rng: np.random.Generator) -> Pose:
+    """A random pose, as a technician's care leaves it."""
+    return Pose(
+        rotation=rng.normal(0, 0.035),
+        scale=rng.uniform(0.93, 1.08),
+        shift=(rng.normal(0, 0.025), rng.normal(0, 0.025)),
+        turn=rng.normal(0, 0.02),
+        expiration=0.16 * rng.beta(1.4, 3.0),
+    )
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """The technique of one film."""
+
+    level: float  # the attenuation shown as mid-grey
+    contrast: float
+    gamma: float
+    blur: float  # of the detector, 1/256 of the film
+    noise: float  # standard deviation in the lungs, as attenuation
+    collimation: tuple[float, float, float, float]  # borders left, top, right, bottom, shares of the film
+    marker: str  # a lead letter beside the patient's right or left shoulder, or none
+    seed: int
+
+
+def draw_exposure(rng: np.random.Generator) -> Exposure:
+    """A random technique, of the same distribution for every diagnosis."""
+    return Exposure(
+        level=rng.normal(0.50, 0.02),
+        contrast=rng.uniform(4.1, 5.1),
+        gamma=rng.uniform(0.85, 1.2),
+        blur=rng.uniform(0.4, 0.9),
+        noise=rng.uniform(0.006, 0.020),
+        collimation=tuple((rng.uniform(0, 0.04, 4) * (rng.random(4) < 0.3)).tolist()),
+        marker=str(rng.choice(["L", "R", ""], p=[0.45, 0.35, 0.2])),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def expose(attenuation: Map, exposure: Exposure) -> Map:
+    """The film's grey values, 0 (black) to 1, float32 (S, S)."""
+    size = len(attenuation)
+    rng = np.random.default_rng(exposure.seed)
+    seen = gaussian_filter(attenuation, exposure.blur * size / 256, truncate=3)
+    grain = gaussian_filter(rng.standard_normal(seen.shape, dtype=np.float32), 0.6, truncate=2.5) * 2
+    seen += exposure.noise * grain * np.exp(0.9 * (seen - 0.2))  # fewer photons, more noise
+    grey = _response(seen, exposure)
+    if exposure.marker:
+        grey = np.maximum(grey, _marker(exposure.marker, size))
+    left, top, right, bottom = (round(share * size) for share in exposure.collimation)
+    grey[:top] = grey[size - bottom :] = grey[:, :left] = grey[:, size - right :] = 0
+    return grey
+
+
+def _response(seen: Map, exposure: Exposure) -> Map:
+    """The characteristic curve: straight in the middle, flat where there is too much or too little light."""
+    curve = 0.5 + 0.5 * np.tanh(exposure.contrast / 2 * (seen - exposure.level))
+    black = 0.5 + 0.5 * math.tanh(exposure.contrast / 2 * (0.02 - exposure.level))
+    return np.clip((curve - black) / (0.97 - black), 0, 1) ** exposure.gamma
+
+
+def _marker(letter: str, size: int) -> Map:
+    image = Image.new("L", (size, size))
+    x = 0.90 if letter == "L" else 0.06
+    ImageDraw.Draw(image).text((x * size, 0.06 * size), letter, fill=240, font_size=max(8, size // 18))
+    return np.asarray(image, dtype=np.float32) / 255
