@@ -60,7 +60,8 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         rows = self.order[number * self.batch_size : (number + 1) * self.batch_size]
-        rng = np.random.default_rng([self.seed, self.epoch, number])
+        # Not `number` itself: NumPy takes trailing zeros as absent, and [seed, epoch] is what the epoch shuffles with.
+        rng = np.random.default_rng([self.seed, self.epoch, number + 1])
         pose, tone = augmentation.draw(rng, self.augment[rows], self.images.shape[1], self.settings)
         inputs = {"image": self.images[self.image[rows]][..., None], "pose": pose, "tone": tone}
         return inputs, self.target[rows], self.weight[rows]
