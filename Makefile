@@ -6,6 +6,7 @@ export DVC_NO_ANALYTICS := 1
 
 .PHONY: repro test ui lint bench
 repro: $(VENV)/ready
+	python -m pneumonia.params
 	dvc repro
 
 test: $(VENV)/ready
@@ -27,5 +28,5 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"error: python is {v[0]}.{v[1]}; it may be 3.11, 3.12 or 3.13: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@

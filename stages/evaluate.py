@@ -24,8 +24,8 @@ def main() -> None:
     model = keras.saving.load_model(MODELS / "model.keras", compile=False)
     history = pd.read_csv(REPORTS / "history.csv")
     training = json.loads((MODELS / "run.json").read_text())
-    figures = evaluate(model, params.task, DATA, history, REPORTS)
-    open_store(params.tracking.experiment)
+    open_store(params.tracking.experiment)  # a store that cannot be reached is told before the reports are replaced
+    figures = evaluate(model, params.task, DATA, history, training["weights"], REPORTS)
     with continue_run(training.pop("run_id"), params, DATA, history):
         log_training(training)
         example = open_images(DATA / "clean")[:1, ..., None]

@@ -24,7 +24,9 @@ def main() -> None:
     open_store(params.tracking.experiment)
     with start_run(params, DATA) as run:
         trained = train(params, open_images(DATA / "clean"), rows, (val_rows, val_classes), log_epoch)
-        cost = {"weights": trained.weights, "training_seconds": round(trained.seconds, 1), "device": trained.device}
+        asked = params.chosen_model.weights
+        weights = trained.weights if trained.weights == asked else f"{trained.weights} (asked for: {asked})"
+        cost = {"weights": weights, "training_seconds": round(trained.seconds, 1), "device": trained.device}
         log_training(cost)
     with whole_file(MODELS / "model.keras") as partial:
         trained.model.save(partial)

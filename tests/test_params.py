@@ -29,7 +29,7 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
         ("train.batch_size", 2.5, ["train.batch_size is 2.5", "integer"]),
         ("train.lerning_rate", 0.1, ["train.lerning_rate is not a known key", "learning_rate"]),
         ("train.augmentation.rotation", 9, ["train.augmentation.rotation is 9", "less than or equal to 3.15"]),
-        ("train", None, ["train.epochs is missing"]),
+        ("train", None, ["train is None"]),
         ("recommended.phantom.epochs", -1, ["recommended.phantom.epochs is -1"]),
         ("compute.scheduler", "http://host:1", ["compute.scheduler is 'http://host:1'", "tcp://host:port"]),
         ("compute.workers", 0, ["compute.workers is 0", "-1"]),
@@ -37,6 +37,8 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
         ("datasets.kermany.path", 3, ["datasets.kermany.path is 3", "string"]),
         ("datasets.medmnist.size", 50, ["datasets.medmnist.size is 50", "28, 64, 128 or 224"]),
         ("models.cnn.learning_rate", "fast", ["train.learning_rate is 'fast'"]),
+        ("models.cnn.weights", "imagenet", ["models.cnn.weights is 'imagenet'", "it should be random or a path"]),
+        ("datasets.folder.path", "", ["datasets.folder.path is ''"]),
         ("seed", -1, ["seed is -1", "greater than or equal to 0"]),
     ],
 )

@@ -26,11 +26,11 @@ def write_report(films: pd.DataFrame, images: np.ndarray, rejected: pd.DataFrame
     `films` are the rows of `index.csv`, `images` what they index, `rejected` the rows of `rejected.csv`; `raw` is where
     the originals lie.
     """
-    with whole_file(report / "clean.json") as partial:
-        partial.write_text(json.dumps(summarize(films, rejected), indent=2) + "\n")
     with whole_directory(report / "clean") as pictures:
         _save(_sample_sheet(films, images), pictures / "samples.png")
         _save(_histograms(films, images, raw), pictures / "histograms.png")
+    with whole_file(report / "clean.json") as partial:
+        partial.write_text(json.dumps(summarize(films, rejected), indent=2) + "\n")
 
 
 def summarize(films: pd.DataFrame, rejected: pd.DataFrame) -> dict[str, Any]:

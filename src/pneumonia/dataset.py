@@ -19,7 +19,7 @@ def open_images(clean: Path) -> np.ndarray:
 
 def read_part(split: Path, part: str, task: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """The films of one part: their rows in the packed images int64 (N,), their classes int64 (N,), and the table."""
-    films = pd.read_csv(split, dtype={"patient": str})
+    films = pd.read_csv(split, dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] == part].reset_index(drop=True)
     return films["image"].to_numpy(), class_numbers(films["class"], task), films
 

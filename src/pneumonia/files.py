@@ -26,14 +26,16 @@ def whole_directory(path: Path) -> Iterator[Path]:
     """Yield an empty directory beside `path`; let it take the place of `path` when the block ends without exception."""
     partial = path.with_name(f".partial-{path.name}")
     replaced = path.with_name(f".replaced-{path.name}")
-    for leftover in (partial, replaced):
-        shutil.rmtree(leftover, ignore_errors=True)
+    if replaced.exists() and not path.exists():
+        replaced.replace(path)  # an earlier run was killed between the two renames
+    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
+        shutil.rmtree(replaced, ignore_errors=True)
         if path.exists():
             path.replace(replaced)
         partial.replace(path)
+        shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)

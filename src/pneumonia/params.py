@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError, field_validator
 
-from pneumonia.errors import UserError
+from pneumonia.errors import UserError, exit_on_user_error
 
 AUTO = {"clean": ["image_size"], "train": ["epochs", "batch_size", "learning_rate"]}
 """Where params.yaml may say `auto`."""
@@ -37,7 +37,7 @@ class Phantom(Block):
 class Kermany(Block):
     """See `sources.kermany`."""
 
-    path: str | None
+    path: Annotated[str, Field(min_length=1, max_length=4000)] | None
     origin: Literal["mendeley", "kaggle"]
 
 
@@ -50,7 +50,7 @@ class MedMnist(Block):
 class Folder(Block):
     """See `sources.folder`."""
 
-    path: str | None
+    path: Annotated[str, Field(min_length=1, max_length=4000)] | None
 
 
 class Datasets(Block):
@@ -95,8 +95,8 @@ class Compute(Block):
     @field_validator("workers")
     @classmethod
     def _some_workers(cls, workers: int) -> int:
-        if workers != -1 and workers < 1:
-            raise ValueError(f"is {workers}; it should be -1 (one a core) or a whole number from 1")
+        if workers != -1 and not 1 <= workers <= 1024:
+            raise ValueError(f"is {workers}; it should be -1 (one a core) or a whole number from 1 to 1024")
         return workers
 
 
@@ -153,8 +153,15 @@ class Train(Block):
 class Cnn(Block):
     """See `models.cnn`."""
 
-    weights: str
+    weights: Annotated[str, Field(min_length=1)]
     learning_rate: Rate
+
+    @field_validator("weights")
+    @classmethod
+    def _none_published(cls, weights: str) -> str:
+        if weights in ("auto", "imagenet"):
+            raise ValueError(f"is {weights!r}, but there are no published ones; it should be random or a path")
+        return weights
 
 
 class Inception(Block):
@@ -215,6 +222,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 text") from error
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         raise UserError(f"{path}: is not YAML" + (f" at line {where.line + 1}" if where else "")) from error
@@ -227,8 +236,17 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 def user_path(path: str) -> Path:
-    """A path that the user gave: relative ones start at the main repository, also in a `dvc exp` copy of it."""
-    return Path(os.environ.get("DVC_ROOT", ".")).joinpath(Path(path).expanduser())
+    """A path that the user gave: relative ones start at the main repository, also in a `dvc exp` copy of it.
+
+    Raises:
+        UserError: a path that no file can have, or that may not be looked at.
+    """
+    try:
+        place = Path(os.environ.get("DVC_ROOT", ".")).joinpath(Path(path).expanduser())
+        place.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(f"path {path[:100]!r} cannot be looked at ({error})") from error
+    return place
 
 
 def _without_auto(values: dict[str, Any]) -> dict[str, Any]:
@@ -237,7 +255,9 @@ def _without_auto(values: dict[str, Any]) -> dict[str, Any]:
     learning_rate = _block(values, "models", str(values.get("model"))).get("learning_rate", "auto")
     means = {**recommended, "learning_rate": learning_rate}
     for name, keys in AUTO.items():
-        block = _block(values, name)
+        if not isinstance(values.get(name), dict):
+            continue
+        block = values[name]
         replaced = {key: means.get(key, "auto") for key in keys if block.get(key) == "auto"}
         values = {**values, name: {**block, **replaced}}
     return values
@@ -274,3 +294,8 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     for part in location[:-1]:
         block = block.model_fields[part].annotation
     return list(block.model_fields)
+
+
+if __name__ == "__main__":
+    with exit_on_user_error():
+        load_params()

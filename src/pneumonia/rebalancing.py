@@ -28,7 +28,7 @@ def rebalance(params: Params, split: Path, out: Path, plot: Path) -> None:
     method = params.rebalance.method
     if method == "augment" and params.train.augmentation.apply_to == "none":
         raise UserError("rebalance.method is augment, so train.augmentation.apply_to may be all or repeats, not none")
-    films = pd.read_csv(split, dtype={"patient": str})
+    films = pd.read_csv(split, dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] == "train"].reset_index(drop=True)
     rows = draw_rows(films, method, params.seed)
     with whole_file(plot) as partial:

@@ -50,13 +50,13 @@ def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:
         test = _choose_patients(films, wanted, np.random.default_rng([params.seed, 0]))
         part[films["patient"].isin(test)] = "test"
 
+    _require_test_films(films[part == "test"], class_names(params.task))
     candidates = films[part == "train"]
     wanted = dict.fromkeys(class_names(params.task), params.split.val_per_class)
     _require_enough(candidates, wanted)
     val = _choose_patients(candidates, wanted, np.random.default_rng([params.seed, 1]))
     part[films["patient"].isin(val) & (part == "train")] = "val"
     _require_exact(candidates[candidates["patient"].isin(val)], wanted)
-    _require_enough(films[part == "train"], dict.fromkeys(wanted, 0))
     require_no_leak(films.assign(part=part))
     return part
 
@@ -98,11 +98,21 @@ def _require_enough(films: pd.DataFrame, wanted: dict[str, int]) -> None:
             )
 
 
+def _require_test_films(test: pd.DataFrame, names: list[str]) -> None:
+    for name in names:
+        if not (test["class"] == name).any():
+            raise UserError(
+                f"the test part has no film of class {name!r} (of {len(test)}); split.test_fraction may be larger, "
+                "or the source's test films must have both classes"
+            )
+
+
 def _require_exact(val: pd.DataFrame, wanted: dict[str, int]) -> None:
     for name, number in wanted.items():
         there = int((val["class"] == name).sum())
         if there != number:
+            may_be = f"may be {there}" if there else "needs patients with fewer films"
             raise UserError(
                 f"whole patients of class {name!r} add up to {there} validation films, not to {number}; "
-                f"split.val_per_class may be {there}"
+                f"split.val_per_class {may_be}"
             )

@@ -43,37 +43,45 @@ def open_store(experiment: str) -> MlflowClient:
     """Connect to `MLFLOW_TRACKING_URI`, or else to `mlflow.db` in the main repository, and select the experiment.
 
     Raises:
-        UserError: the store cannot be reached.
+        UserError: the store cannot be used.
     """
     root = repository()
-    given = os.environ.get("MLFLOW_TRACKING_URI")
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
     mlflow.set_tracking_uri(given or f"sqlite:///{root / 'mlflow.db'}")
     # Several processes that migrate a fresh database at once break it, so the first one does it alone.
     with store_lock():
-        client = MlflowClient()
         try:
+            client = MlflowClient()
             if client.get_experiment_by_name(experiment) is None:
                 # Stored once and for all: a relative place would be looked for in each experiment's copy.
-                location = None if given else (root / "mlruns").as_uri()
-                client.create_experiment(experiment, artifact_location=location)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                reason = str(error).partition("\n")[0]
-                raise UserError(f"MLflow store {mlflow.get_tracking_uri()} cannot be used: {reason}") from error
-    mlflow.set_experiment(experiment)
+                location = None if given.startswith("http") else (root / "mlruns").as_uri()
+                _create_experiment(client, experiment, location)
+            mlflow.set_experiment(experiment)
+        # A store's address can be wrong in as many ways as there are databases, drivers and networks.
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(f"MLflow store {mlflow.get_tracking_uri()} cannot be used: {reason}") from error
     return client
+
+
+def _create_experiment(client: MlflowClient, experiment: str, location: str | None) -> None:
+    try:
+        client.create_experiment(experiment, artifact_location=location)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by another machine, in the meantime
+            raise
 
 
 def start_run(params: Params, data: Path) -> mlflow.ActiveRun:
     """Start a run, to be used in a `with` block, with its parameters, its data and what started it.
 
-    `data` holds `clean/images.npy`, `split.csv` and `train.csv`.
+    `data` holds `clean/images.npy` and `split.csv`.
     """
     experiment_name = os.environ.get("DVC_EXP_NAME")
     name = f"{params.model}-{params.dataset}" + (f" {experiment_name}" if experiment_name else "")
     run = mlflow.start_run(run_name=name, tags=_tags(params))
     mlflow.log_params(_flat_params(params))
-    split = pd.read_csv(data / "split.csv", dtype={"patient": str})
+    split = pd.read_csv(data / "split.csv", dtype={"patient": str}, keep_default_na=False)
     digest = fingerprint([data / "clean" / "images.npy", data / "split.csv"])
     for part, context in (("train", "training"), ("val", "validation"), ("test", "testing")):
         films = split.loc[split["part"] == part, ["file", "patient", "label", "class"]]
@@ -88,11 +96,7 @@ def continue_run(run_id: str, params: Params, data: Path, history: pd.DataFrame)
     It is made anew where the store does not hold it (a clone that pulled the cache has the model, not the store), and
     where it is complete (only the evaluation was repeated): a complete run is never changed.
     """
-    try:
-        tags = MlflowClient().get_run(run_id).data.tags
-        why_anew = "its evaluation was complete" if FINISHED in tags else None
-    except MlflowException:
-        why_anew = "it was not in this store"
+    why_anew = _why_anew(run_id)
     if why_anew is None:
         return mlflow.start_run(run_id=run_id)
     log.warning("the model was trained in run %s; %s, so this is a new run", run_id, why_anew)
@@ -103,10 +107,28 @@ def continue_run(run_id: str, params: Params, data: Path, history: pd.DataFrame)
     return run
 
 
+def _why_anew(run_id: str) -> str | None:
+    try:
+        run = MlflowClient().get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return "it was not in this store"
+    if run.info.lifecycle_stage == "deleted":
+        return "it was deleted"
+    return "its evaluation was complete" if FINISHED in run.data.tags else None
+
+
 def log_epoch(row: dict[str, float]) -> None:
-    """Log a row of the history as `epoch/…` metrics at the step of its epoch."""
+    """Log a row of the history as `epoch/…` metrics at the step of its epoch.
+
+    A server that does not answer costs the row and not the training: `history.csv` has it.
+    """
     metrics = {f"epoch/{name}": value for name, value in row.items() if name != "epoch"}
-    mlflow.log_metrics(metrics, step=int(row["epoch"]))
+    try:
+        mlflow.log_metrics(metrics, step=int(row["epoch"]))
+    except MlflowException as error:
+        log.warning("epoch %d was not logged: %s", int(row["epoch"]), str(error).partition("\n")[0])
 
 
 def log_training(facts: dict[str, Any]) -> None:

@@ -68,7 +68,11 @@ def train(
     keras.utils.set_random_seed(params.seed)
     keras.config.set_dtype_policy(POLICIES[params.train.precision])
     network = build_network(params)
-    set_initial_bias(network.model, rows, params.task)
+    if network.weights in ("random", "imagenet"):  # a model of the user's own has its output's bias already
+        set_initial_bias(network.model, rows, params.task)
+    phases = _phases(params, network)
+    for phase in phases:
+        freeze_before(network.model, phase.first_trainable)  # a layer that is not there is told before any work
     learner = make_learner(network.model)
     batches = TrainingBatches(
         images, rows, params.task, params.train.batch_size, params.train.augmentation, params.seed
@@ -82,7 +86,7 @@ def train(
             save_best_only=True,
             save_weights_only=True,
         )
-        for phase in _phases(params, network):
+        for phase in phases:
             log.info("%s: up to %d epochs", phase.name, phase.epochs)
             freeze_before(network.model, phase.first_trainable)
             learner.compile(

@@ -44,7 +44,7 @@ HISTORY = pd.DataFrame(
 
 def test_every_film_is_predicted_and_the_figures_are_those_of_the_predictions(data, model, tmp_path):
     reports = tmp_path / "reports"
-    figures = evaluate(model, "binary", data, HISTORY, reports)
+    figures = evaluate(model, "binary", data, HISTORY, "random", reports)
     predictions = pd.read_csv(reports / "predictions.csv", dtype={"patient": str})
     assert predictions["file"].tolist() == [f"{number}.png" for number in range(10)]
     assert predictions["patient"].tolist() == [f"{number:03}" for number in range(10)]

@@ -72,11 +72,6 @@ def test_weights_that_do_not_fit_or_are_not_there_are_one_line(make_params, tmp_
         assert "\n" not in str(error.value)
 
 
-def test_a_model_without_published_weights_says_so(make_params):
-    with pytest.raises(UserError, match="no published ones; it may be random or a path"):
-        build_network(make_params({"models.cnn.weights": "imagenet", "clean.image_size": 64}))
-
-
 def test_without_weights_auto_says_loudly_that_it_starts_at_random_and_imagenet_fails(
     make_params, monkeypatch, tmp_path, caplog
 ):

@@ -18,7 +18,7 @@ PARTS = ("val", "test")
 
 
 def evaluate(
-    model: keras.Model, task: str, data: Path, history: pd.DataFrame, reports: Path
+    model: keras.Model, task: str, data: Path, history: pd.DataFrame, weights: str, reports: Path
 ) -> dict[str, dict[str, float]]:
     """Predict the parts in `data/split.csv` and write the outcome; the figures by part.
 
@@ -41,7 +41,7 @@ def evaluate(
             confusion.to_csv(directory / f"confusion_{part}.csv", index=False)
             _save(plot_confusion(_counts(figures[part]), names, part), directory / f"confusion_{part}.png")
         _save(plot_curves(roc, pr, figures), directory / "curves.png")
-        _save(plot_history(history), directory / "history.png")
+        _save(plot_history(history, weights), directory / "history.png")
     with whole_file(reports / "predictions.csv") as partial:
         predictions.to_csv(partial, index=False)
     with whole_file(reports / "metrics.json") as partial:

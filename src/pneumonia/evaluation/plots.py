@@ -52,8 +52,8 @@ def plot_curves(
     return figure
 
 
-def plot_history(history: pd.DataFrame) -> Figure:
-    """Loss, accuracy and AUC by epoch, in training and in validation."""
+def plot_history(history: pd.DataFrame, weights: str) -> Figure:
+    """Loss, accuracy and AUC by epoch, in training and in validation, and what `weights` it started from."""
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, 3), ("loss", "accuracy", "auc"), strict=True):
         axes.plot(history["epoch"], history[name], label="training")
@@ -62,4 +62,5 @@ def plot_history(history: pd.DataFrame) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.2)
     figure.axes[0].legend(frameon=False)
+    figure.suptitle(f"first weights: {weights}")
     return figure

@@ -16,10 +16,8 @@ def build(settings: Cnn, image_size: int, weights: str | None) -> keras.Model:
     """The network with random weights (see `models`); `weights` is None, there are no published ones.
 
     Raises:
-        ValueError: `image_size` is under 64, which six halvings leave nothing of, or `weights` are asked for.
+        ValueError: `image_size` is under 64, which six halvings leave nothing of.
     """
-    if weights is not None:
-        raise ValueError(f"weights is {weights}, but there are no published ones; it may be random or a path")
     if image_size < 64:
         raise ValueError("it halves the film six times, so the size may be 64 or more")
     film, x = grey_input(image_size, scale=1 / 255, offset=0.0)

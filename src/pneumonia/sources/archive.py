@@ -1,5 +1,6 @@
 """Zip archives of unknown origin: which members are taken, and how they reach the disk safely."""
 
+import lzma
 import shutil
 import stat
 import zlib
@@ -52,7 +53,7 @@ def extract_members(archive: Path, destinations: Mapping[str, Path]) -> None:
                 destination.parent.mkdir(parents=True, exist_ok=True)
                 with zip_file.open(name) as member, destination.open("wb") as file:
                     shutil.copyfileobj(member, file)
-            except (BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
+            except (BadZipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError) as error:
                 raise UserError(f"{archive}: its member {name!r} is damaged ({error})") from error
             except OSError as error:
                 raise UserError(f"{destination}: cannot be written ({error.strerror})") from error
@@ -64,7 +65,7 @@ def _open_zip(archive: Path) -> Iterator[ZipFile]:
         zip_file = ZipFile(archive)
     except OSError as error:
         raise UserError(f"{archive}: cannot be read ({error.strerror})") from error
-    except BadZipFile as error:
+    except (BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         with archive.open("rb") as file:
             begins_as_zip = file.read(4) == b"PK\x03\x04"
         problem = "is a zip that was cut off or damaged" if begins_as_zip else "is not a zip archive"

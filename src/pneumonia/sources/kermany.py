@@ -88,7 +88,8 @@ def film_of(name: str) -> Film:
     series, number = (match["series"], match["number"]) if match else ("", file)
     kinds = {"bacteria": "bacterial", "virus": "viral"}
     label = "normal" if class_name == "NORMAL" else kinds.get(series.lower(), "pneumonia")
-    return Film(f"images/{split}/{class_name}/{file}", label, f"{series}-{number}" if match else file, _SPLITS[split])
+    patient = f"{series}-{number}" if match else f"{split}/{class_name}/{file}"
+    return Film(f"images/{split}/{class_name}/{file}", label, patient, _SPLITS[split])
 
 
 def _kaggle() -> Path:
@@ -149,7 +150,7 @@ def _warnings(films: Iterable[Film]) -> list[str]:
         if counts[split, label] != published
     ]
     warnings = [f"the films are not those published: {', '.join(differences)}"] if differences else []
-    nameless = [film.file for film in films if film.patient == PurePosixPath(film.file).name]
+    nameless = [film.file for film in films if film.file.endswith(f"/{film.patient}")]
     if nameless:
         warnings.append(f"no patient is known of {len(nameless):,} films (the first is {nameless[0]}): each is its own")
     return warnings
