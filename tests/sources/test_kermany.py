@@ -86,7 +86,7 @@ def test_names_of_version_3_and_of_no_version():
     normal = kermany.film_of("CellData/chest_xray/test/NORMAL/NORMAL-4512-0001.jpeg")
     assert (normal.label, normal.patient, normal.official_split) == ("normal", "NORMAL-4512", "test")
     other = kermany.film_of("train/PNEUMONIA/scan.jpeg")
-    assert (other.label, other.patient) == ("pneumonia", "scan.jpeg")
+    assert (other.label, other.patient) == ("pneumonia", "train/PNEUMONIA/scan.jpeg")
 
 
 @pytest.mark.parametrize("prefix", ["", "chest_xray", "CellData/chest_xray"])
