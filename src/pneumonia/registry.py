@@ -76,8 +76,8 @@ def _decide(champion: ModelVersion | None, tags: dict[str, str]) -> tuple[bool, 
     if champion is None:
         return True, "champion: there was none"
     name, theirs = f"version {champion.version}", champion.tags
-    if "val_auc" not in theirs:
-        return False, f"not champion: {name} has no val_auc to compare with; move the alias by hand"
+    if not {"val_auc", "dataset", "validation_films"} <= set(theirs):
+        return False, f"not champion: {name} has not the tags to compare with; move the alias by hand"
     if (theirs["dataset"], theirs["validation_films"]) != (tags["dataset"], tags["validation_films"]):
         if theirs["dataset"] == "phantom" and tags["dataset"] != "phantom":
             return True, f"champion: {name} knew generated films only, this one {tags['dataset']}"
