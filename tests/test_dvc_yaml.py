@@ -15,19 +15,23 @@ STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 # by their values.
 PLUMBING = {"src/pneumonia/__init__.py", "src/pneumonia/params.py", "src/pneumonia/errors.py", "src/pneumonia/files.py"}
 
+CHOICES = {"dataset": ["folder", "kermany", "medmnist", "phantom"], "model": ["cnn", "inception"]}
+"""What dvc.yaml may put for `${dataset}` and `${model}`."""
+
 IMPORTED = """
 import json, runpy, sys
-for model in {models!r}: __import__(model)
+for module in {modules!r}: __import__(module)
 runpy.run_path({script!r}, run_name="imported")
 print(json.dumps([[name, getattr(module, "__file__", None)] for name, module in list(sys.modules.items())]))
 """
 
 
 def imported(stage: str) -> dict[str, str | None]:
-    """The modules that a stage's script imports, and their files, with the modules that params.yaml chooses."""
-    models = ["pneumonia.models.cnn"] if stage == "train" else []
-    models += [f"pneumonia.sources.{name}" for name in ("folder", "kermany", "phantom")] if stage == "download" else []
-    code = IMPORTED.format(models=models, script=f"stages/{stage}.py")
+    """The modules that a stage's script imports, and their files, with all those that params.yaml may choose."""
+    packages = {"download": ("sources", "dataset"), "train": ("models", "model")}
+    package, choice = packages.get(stage, ("", ""))
+    chosen = [f"pneumonia.{package}.{name}" for name in CHOICES.get(choice, [])]
+    code = IMPORTED.format(modules=chosen, script=f"stages/{stage}.py")
     environment = {"PYTHONPATH": "src", "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin:/bin"}
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
@@ -41,9 +45,11 @@ def test_each_stage_depends_on_the_modules_that_it_uses(stage):
     modules = imported(stage)
     files = [Path(file) for file in modules.values() if file and Path(file).is_relative_to(package)]
     used = {str(file.relative_to(REPOSITORY)) for file in files} - PLUMBING
-    named = {
-        dependency.replace("${model}", "cnn") for dependency in STAGES[stage]["deps"] if dependency.startswith("src/")
-    }
+    named = set()
+    for dependency in STAGES[stage]["deps"]:
+        choice = next((choice for choice in CHOICES if f"${{{choice}}}" in dependency), None)
+        named |= {dependency.replace(f"${{{choice}}}", name) for name in CHOICES.get(choice, [""])}
+    named = {name for name in named if name.startswith("src/")}
     folders = {name for name in named if not name.endswith(".py")}
     uncovered = {file for file in used if file not in named and str(Path(file).parent) not in folders}
     unused = {name for name in named - folders if name not in used}

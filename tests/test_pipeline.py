@@ -139,6 +139,7 @@ def test_a_parameter_re_runs_its_stage_and_nothing_before(repository, key, value
     ("file", "stages"),
     [
         ("src/pneumonia/sources/phantom.py", ["download"]),
+        ("src/pneumonia/sources/kermany.py", []),
         ("src/pneumonia/packing.py", ["clean"]),
         ("src/pneumonia/splitting.py", ["split"]),
         ("src/pneumonia/rebalancing.py", ["rebalance"]),

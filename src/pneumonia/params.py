@@ -12,7 +12,6 @@ from pneumonia.errors import UserError, exit_on_user_error
 
 AUTO = {"clean": ["image_size"], "train": ["epochs", "batch_size", "learning_rate"]}
 """Where params.yaml may say `auto`."""
-
 Whole = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]

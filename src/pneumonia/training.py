@@ -78,33 +78,7 @@ def train(
         images, rows, params.task, params.train.batch_size, params.train.augmentation, params.seed
     )
     history = History(on_epoch)
-    with TemporaryDirectory() as scratch:
-        best = keras.callbacks.ModelCheckpoint(
-            str(Path(scratch) / "best.weights.h5"),
-            monitor=params.train.monitor,
-            mode=_better(params.train),
-            save_best_only=True,
-            save_weights_only=True,
-        )
-        for phase in phases:
-            log.info("%s: up to %d epochs", phase.name, phase.epochs)
-            freeze_before(network.model, phase.first_trainable)
-            learner.compile(
-                make_optimizer(params.train, phase.learning_rate, phase.epochs, steps=len(batches)),
-                make_loss(params.train),
-                weighted_metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auc")],
-            )
-            first = len(history.rows)
-            learner.fit(
-                batches,
-                validation_data=_validation_data(images, *val),
-                validation_batch_size=params.train.batch_size,
-                initial_epoch=first,
-                epochs=first + phase.epochs,
-                callbacks=[best, history, *_callbacks(params.train)],
-                verbose=2,
-            )
-        learner.load_weights(best.filepath)
+    _fit(learner, network.model, phases, batches, _validation_data(images, *val), history, params.train)
     return Trained(
         model=_in_float32(network.model, params),
         weights=network.weights,
@@ -112,6 +86,45 @@ def train(
         seconds=time.monotonic() - started,
         device=_device(),
     )
+
+
+def _fit(
+    learner: keras.Model,
+    network: keras.Model,
+    phases: list[Phase],
+    batches: TrainingBatches,
+    validation_data: tuple[dict[str, np.ndarray], np.ndarray],
+    history: "History",
+    settings: Train,
+) -> None:
+    """Train `network`, behind `learner`, phase by phase, and leave it with the weights of the best epoch of all."""
+    with TemporaryDirectory() as scratch:
+        best = keras.callbacks.ModelCheckpoint(
+            str(Path(scratch) / "best.weights.h5"),
+            monitor=settings.monitor,
+            mode=_better(settings),
+            save_best_only=True,
+            save_weights_only=True,
+        )
+        for phase in phases:
+            log.info("%s: up to %d epochs", phase.name, phase.epochs)
+            freeze_before(network, phase.first_trainable)
+            learner.compile(
+                make_optimizer(settings, phase.learning_rate, phase.epochs, steps=len(batches)),
+                make_loss(settings),
+                weighted_metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auc")],
+            )
+            first = len(history.rows)
+            learner.fit(
+                batches,
+                validation_data=validation_data,
+                validation_batch_size=settings.batch_size,
+                initial_epoch=first,
+                epochs=first + phase.epochs,
+                callbacks=[best, history, *_callbacks(settings)],
+                verbose=2,
+            )
+        learner.load_weights(best.filepath)
 
 
 class History(keras.callbacks.Callback):

@@ -100,7 +100,7 @@ def _kaggle() -> Path:
         raise UserError(f"datasets.kermany.origin is 'kaggle', which {needs}") from error
     try:
         return Path(kagglehub.dataset_download(KAGGLE))
-    except OSError as error:  # what requests raises, too
+    except Exception as error:  # of kagglehub's own, for a missing login or a broken transfer, and of requests
         reason = str(error).partition("\n")[0]
         raise UserError(f"{KAGGLE}: Kaggle's download failed ({reason}); run it again, or use 'mendeley'") from error
 
