@@ -148,12 +148,13 @@ def test_a_parameter_re_runs_its_stage_and_nothing_before(repository, key, value
         ("src/pneumonia/models/inception.py", []),
         ("src/pneumonia/evaluation/plots.py", ["evaluate"]),
         ("src/pneumonia/params.py", []),
-        ("src/pneumonia/sources/__pycache__/other.pyc", []),
+        ("src/pneumonia/evaluation/__pycache__/other.pyc", []),
     ],
 )
 def test_code_re_runs_its_stage_and_nothing_before(repository, file, stages):
     path = repository.root / file
     code = path.read_text() if path.exists() else ""
+    path.parent.mkdir(exist_ok=True)
     try:
         path.write_text(code + "\n# changed\n")
         assert repository.changed_stages() == stages
@@ -168,7 +169,7 @@ def test_code_re_runs_its_stage_and_nothing_before(repository, file, stages):
         ("split.val_per_class", 500, "error: class 'normal' has"),
         ("clean.min_size", 65, "error: "),
         ("model", "incepton", "models/incepton.py"),
-        ("dataset", "kermny", "Parameters 'datasets.kermny' are missing"),
+        ("dataset", "kermny", "sources/kermny.py"),
     ],
 )
 def test_a_mistake_is_told_and_leaves_the_earlier_outputs_whole(repository, key, value, told):
