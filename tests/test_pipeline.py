@@ -247,8 +247,11 @@ def test_dvc_knows_the_metrics_and_the_plots(repository):
     metrics = json.loads(repository.run("dvc", "metrics", "show", "--json"))
     assert "roc_auc" in str(metrics)
     plots = json.loads(repository.run("dvc", "plots", "show", "--json", "--split").splitlines()[-1])["data"]
-    shown = {name: json.loads(drawn[0]["anchor_definitions"]["<DVC_METRIC_DATA>"]) for name, drawn in plots.items()
-             if drawn and "anchor_definitions" in drawn[0]}  # fmt: skip
+    shown = {
+        name: drawn[0]["anchor_definitions"]["<DVC_METRIC_DATA>"]
+        for name, drawn in plots.items()
+        if drawn and "anchor_definitions" in drawn[0]
+    }
     assert {"loss", "AUC", "ROC of the test films", "confusion on the test films"} <= set(shown)
     assert {"true_positive_rate", "false_positive_rate"} <= set(shown["ROC of the test films"][0])
     assert {"reports/rebalance.png", "reports/clean/samples.png"} <= set(plots)
