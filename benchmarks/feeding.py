@@ -12,7 +12,7 @@ from pneumonia.models import build_network
 from pneumonia.params import load_params
 from pneumonia.training import make_learner
 
-SIZE, BATCH, STEPS, ROUNDS = 299, 32, 6, 3
+SIZE, BATCH, STEPS, ROUNDS = 299, 32, 4, 6
 
 
 class OneBatch(keras.utils.PyDataset):
