@@ -1,6 +1,14 @@
-"""What feeding costs: epochs of `TrainingBatches` against the same step over one batch that is kept in memory."""
+"""What feeding costs: epochs of `TrainingBatches` against the same step over one batch that is kept in memory.
 
+    python benchmarks/feeding.py [cnn resnet resnet50 inception …]
+
+Of the `cnn` alone where no model is named; on a GPU name them all. KERAS_BACKEND chooses the backend.
+"""
+
+import argparse
+import math
 import time
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -8,11 +16,12 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.dataset import TrainingBatches
-from pneumonia.models import build_network
+from pneumonia.devices import describe
+from pneumonia.learner import compile_learner, make_learner
 from pneumonia.params import load_params
-from pneumonia.training import make_learner
+from pneumonia.precision import POLICIES, choose_precision
 
-SIZE, BATCH, STEPS, ROUNDS = 299, 32, 4, 6
+BATCH, STEPS, ROUNDS = 32, 4, 6
 
 
 class OneBatch(keras.utils.PyDataset):
@@ -35,34 +44,55 @@ def seconds_an_epoch(learner: keras.Model, feed: keras.utils.PyDataset) -> float
     return time.perf_counter() - started
 
 
-def main() -> None:
-    params = load_params(Path(__file__).parents[1] / "params.yaml")
-    params = params.model_copy(update={"clean": params.clean.model_copy(update={"image_size": SIZE})})
-    films = BATCH * STEPS
-    images = np.random.default_rng(0).integers(0, 255, (films, SIZE, SIZE), dtype=np.uint8)
-    names = np.where(np.arange(films) % 2, "pneumonia", "normal")
-    rows = pd.DataFrame({"image": range(films), "class": names, "draws": 1, "augment": True, "weight": 1.0})
-    feed = TrainingBatches(images, rows, "binary", BATCH, params.train.augmentation, seed=0)
-    learner = make_learner(build_network(params).model)
-    learner.compile("adam", "binary_crossentropy")
+def films_to_train_on(size: int, count: int) -> tuple[np.ndarray, pd.DataFrame]:
+    """Noise, and rows that draw each once."""
+    images = np.random.default_rng(0).integers(0, 255, (count, size, size), dtype=np.uint8)
+    names = np.where(np.arange(count) % 2, "pneumonia", "normal")
+    return images, pd.DataFrame({"image": range(count), "class": names, "draws": 1, "augment": True, "weight": 1.0})
+
+
+def measure(model: str) -> None:
+    module = import_module(f"pneumonia.models.{model}")
+    base = load_params(Path(__file__).parents[1] / "params.yaml")
+    block = getattr(base.models, model).model_copy(update={"weights": "random"})
+    params = base.model_copy(
+        update={
+            "model": model,
+            "clean": base.clean.model_copy(update={"image_size": module.INPUT_SIZE}),
+            "train": base.train.model_copy(update={"batch_size": BATCH, "mixup": 0.2}),
+            "models": base.models.model_copy(update={model: block}),
+        }
+    )
+    precision = choose_precision(params)
+    keras.config.set_dtype_policy(POLICIES[precision])
+    images, rows = films_to_train_on(module.INPUT_SIZE, BATCH * STEPS)
+    feed = TrainingBatches(images, rows, params)
+    learner = make_learner(module.build(params.chosen_model, module.INPUT_SIZE, 1, None), params.train, 0)
+    compile_learner(learner, params.train, params.train.learning_rate, epochs=ROUNDS, steps=STEPS)
     resident = OneBatch(feed[0])
     seconds_an_epoch(learner, feed)  # compiles
-    ours, in_memory = [], []
+    ours = in_memory = math.inf
     for _ in range(ROUNDS):
-        in_memory.append(seconds_an_epoch(learner, resident))
-        ours.append(seconds_an_epoch(learner, feed))
+        in_memory = min(in_memory, seconds_an_epoch(learner, resident))
+        ours = min(ours, seconds_an_epoch(learner, feed))
     started = time.perf_counter()
     for number in range(STEPS):
         feed[number]
-    gathering = time.perf_counter() - started
-    best, best_resident = min(ours), min(in_memory)
-    print(f"\nfeeding the cnn at {SIZE} x {SIZE}, batches of {BATCH}, augmented, best of {ROUNDS} epochs")
+    gathering = (time.perf_counter() - started) / ours
+    films = BATCH * STEPS
     print(
-        f"one batch in memory        {best_resident / STEPS * 1e3:8.1f} ms a step  {films / best_resident:6.1f} films/s"
+        f"{model:13} {module.INPUT_SIZE:5} {precision:9} {films / in_memory:16.1f} {films / ours:15.1f} "
+        f"{in_memory / ours:7.3f} {gathering:10.1%}"
     )
-    print(f"batches of packed films    {best / STEPS * 1e3:8.1f} ms a step  {films / best:6.1f} films/s")
-    print(f"gathering and drawing only {gathering / STEPS * 1e3:8.1f} ms a step, {gathering / best:.1%} of it")
-    print(f"ratio {best_resident / best:.3f} (wanted: 0.95 or more)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("models", nargs="*", metavar="model", default=["cnn"])
+    print(f"{describe()}, batches of {BATCH}, augmented, the best of {ROUNDS} epochs of {STEPS} steps each")
+    print("model          size precision  resident films/s  packed films/s   ratio  gathering   (ratio wanted: 0.95)")
+    for model in parser.parse_args().models:
+        measure(model)
 
 
 if __name__ == "__main__":

@@ -4,36 +4,66 @@ import json
 import logging
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 
+from pneumonia.batch_picture import plot_batch
+from pneumonia.checkpoint import Checkpoint, State
 from pneumonia.dataset import open_images, read_part
+from pneumonia.devices import join_processes, process
 from pneumonia.errors import exit_on_user_error
 from pneumonia.files import whole_file
-from pneumonia.params import load_params
-from pneumonia.tracking import log_epoch, log_training, open_store, start_run
-from pneumonia.training import train
+from pneumonia.params import Params, load_params
+from pneumonia.tracking import identity, log_epoch, log_training, open_store, resume_run, start_run
+from pneumonia.training import Trained, train
 
 DATA, MODELS, REPORTS = Path("data"), Path("models"), Path("reports")
 
 
 def main() -> None:
-    """Train, and write the model, its history and what evaluate must know of the run."""
+    """Train; the first process writes the model, its history and what evaluate must know of the run."""
     params = load_params()
+    join_processes()
     val_rows, val_classes, _ = read_part(DATA / "split.csv", "val", params.task)
-    rows = pd.read_csv(DATA / "train.csv")
+    images, rows, val = open_images(DATA / "clean"), pd.read_csv(DATA / "train.csv"), (val_rows, val_classes)
+    checkpoint = Checkpoint(MODELS / ".checkpoint.npz", identity(params, DATA))
+    resumed, run_id = checkpoint.read() or (None, None)
+    if process()[0] > 0:
+        train(params, images, rows, val, on_epoch=lambda state: None, resumed=resumed)
+        return
+
     open_store(params.tracking.experiment)
-    with start_run(params, DATA) as run:
-        trained = train(params, open_images(DATA / "clean"), rows, (val_rows, val_classes), log_epoch)
-        asked = params.chosen_model.weights
-        weights = trained.weights if trained.weights == asked else f"{trained.weights} (asked for: {asked})"
-        cost = {"weights": weights, "training_seconds": round(trained.seconds, 1), "device": trained.device}
-        log_training(cost)
+    with whole_file(REPORTS / "batch.png") as partial:
+        plot_batch(params, images, rows).savefig(partial, dpi=100)
+    with resume_run(run_id, resumed.rows, params, DATA) if resumed and run_id else start_run(params, DATA) as run:
+
+        def on_epoch(state: State) -> None:
+            checkpoint.write(state, run.info.run_id)
+            log_epoch(state.rows[-1])
+
+        trained = train(params, images, rows, val, on_epoch, resumed)
+        facts = _facts(params, trained)
+        log_training(facts)
+        mlflow.log_artifact(str(REPORTS / "batch.png"), "reports")
     with whole_file(MODELS / "model.keras") as partial:
         trained.model.save(partial)
     with whole_file(REPORTS / "history.csv") as partial:
         trained.history.to_csv(partial, index=False)
     with whole_file(MODELS / "run.json") as partial:
-        partial.write_text(json.dumps({"run_id": run.info.run_id, **cost}, indent=2) + "\n")
+        partial.write_text(json.dumps({"run_id": run.info.run_id, **facts}, indent=2) + "\n")
+    checkpoint.remove()
+
+
+def _facts(params: Params, trained: Trained) -> dict[str, str | float]:
+    """What the training started from, what it ran on and what it cost."""
+    asked = params.chosen_model.weights
+    return {
+        "weights": trained.weights if trained.weights == asked else f"{trained.weights} (asked for: {asked})",
+        "precision": trained.precision,
+        "device": trained.device,
+        "training_seconds": round(float(trained.history["seconds"].sum()), 1),
+        "parameters": trained.model.count_params(),
+    }
 
 
 if __name__ == "__main__":

@@ -1,9 +1,15 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from pneumonia.augmentation import Augment, draw
 
-STILL = {f"train.augmentation.{name}": 0 for name in ("rotation", "zoom", "shift", "brightness", "contrast")}
+RANGES = ("rotation", "zoom", "shift", "gamma", "contrast", "brightness", "noise", "blur", "compression")
+STILL = {f"train.augmentation.{name}": 0 for name in RANGES} | {"train.augmentation.strength": 1}
+NEUTRAL = [1, 1, 0, 0, 0, 0]
+"""Gamma, contrast, brightness, noise, blur, compression."""
 
 
 def settings(make_params, **changes):
@@ -17,7 +23,7 @@ def film() -> np.ndarray:
 
 def augmented(settings, image: np.ndarray, seed: int = 0, training: bool = True) -> np.ndarray:
     pose, tone = draw(np.random.default_rng(seed), np.ones(len(image), bool), image.shape[1], settings)
-    return np.asarray(Augment()(image, pose, tone, training=training))
+    return np.asarray(Augment(settings, 0)(image, pose, tone, training=training))
 
 
 def test_without_any_range_the_film_is_untouched(make_params):
@@ -27,7 +33,7 @@ def test_without_any_range_the_film_is_untouched(make_params):
 def test_films_that_are_not_to_be_augmented_are_untouched(make_params):
     pose, tone = draw(np.random.default_rng(0), np.array([False, True]), 16, make_params().train.augmentation)
     assert pose[0].tolist() == [1, 0, 0, 0, 1, 0, 0, 0]
-    assert tone[0].tolist() == [1, 0]
+    assert tone[0].tolist() == NEUTRAL
     assert abs(pose[1] - pose[0]).max() > 0.01
 
 
@@ -60,12 +66,63 @@ def test_shift_stays_within_its_range(make_params):
     assert 5 <= np.ptp(columns) <= 16
 
 
-def test_brightness_and_contrast_by_hand(make_params):
-    image = np.full((1, 4, 4, 1), 100, np.uint8)
-    pose, tone = draw(np.random.default_rng(0), np.ones(1, bool), 4, settings(make_params))
-    tone[:] = [[1.2, 0.1]]
-    changed = np.asarray(Augment()(image, pose, tone, training=True))
-    assert changed == pytest.approx((100 - 127.5) * 1.2 + 127.5 + 25.5, abs=1e-3)
+def toned(make_params, image: np.ndarray, tone: list[float]) -> np.ndarray:
+    """`image` with `tone` and as it lies."""
+    size = image.shape[1]
+    everything = settings(make_params, gamma=0.5, noise=0.1, blur=1, compression=1, contrast=0.2, brightness=0.2)
+    pose, _ = draw(np.random.default_rng(0), np.zeros(1, bool), size, everything)
+    return np.asarray(Augment(everything, 0)(image, pose, np.array([tone], "float32"), training=True))
+
+
+def test_brightness_contrast_and_gamma_by_hand(make_params):
+    image = np.full((1, 8, 8, 1), 100, np.uint8)
+    changed = toned(make_params, image, [1, 1.2, 0.1, 0, 0, 0])
+    assert changed == pytest.approx((100 - 127.5) * 1.2 + 127.5 + 25.5, abs=0.1)
+    assert toned(make_params, image, [1.3, 1, 0, 0, 0, 0]) == pytest.approx(255 * (100 / 255) ** 1.3, abs=0.1)
+
+
+def test_blur_spreads_a_point_by_the_binomial_weights(make_params):
+    image = np.zeros((1, 16, 16, 1), np.uint8)
+    image[0, 8, 8] = 255
+    half = toned(make_params, image, [1, 1, 0, 0, 0.5, 0])[0, 8, :, 0]
+    row = 255 * 0.5 * 6 / 16 * np.array([1, 4, 6, 4, 1]) / 16
+    row[2] += 255 * 0.5
+    assert half[6:11] == pytest.approx(row, abs=0.1)
+
+
+def test_noise_has_the_deviation_it_says_and_comes_from_the_seed(make_params):
+    image = np.full((1, 64, 64, 1), 128, np.uint8)
+    noisy, again = (toned(make_params, image, [1, 1, 0, 0.05, 0, 0]) for _ in range(2))
+    assert noisy.std() == pytest.approx(0.05 * 255, rel=0.05)
+    assert np.array_equal(noisy, again)
+
+
+def test_compression_loses_what_jpeg_of_quality_50_loses(make_params):
+    """Pillow's encoder is the judge: the same table, rounding to grey values apart."""
+    rng = np.random.default_rng(0)
+    smooth = np.cumsum(np.cumsum(rng.normal(size=(20, 20)), axis=0), axis=1)
+    image = np.clip(128 + 6 * smooth + rng.normal(scale=12, size=(20, 20)), 0, 255).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(np.pad(image, ((0, 4), (0, 4)), mode="reflect")).save(stream, "JPEG", quality=50)
+    jpeg = np.asarray(Image.open(stream))[:20, :20].astype(float)
+    ours = toned(make_params, image[None, ..., None], [1, 1, 0, 0, 0, 1])[0, ..., 0]
+    lost = abs(jpeg - image).mean()
+    assert lost > 3
+    assert abs(ours - jpeg).mean() < 0.25 * lost
+
+
+def test_strength_scales_every_range(make_params):
+    ranges = make_params({"train.augmentation.strength": 1}).train.augmentation
+    whole, half = (
+        draw(np.random.default_rng(0), np.ones(50, bool), 64, ranges.model_copy(update={"strength": strength}))
+        for strength in (1, 0.5)
+    )
+    assert half[1][:, 1:] - NEUTRAL[1:] == pytest.approx((whole[1][:, 1:] - NEUTRAL[1:]) / 2, abs=1e-6)
+    assert np.log(half[1][:, 0]) == pytest.approx(np.log(whole[1][:, 0]) / 2, abs=1e-6)
+    assert (
+        abs(half[0] - np.float32([1, 0, 0, 0, 1, 0, 0, 0])).max()
+        < abs(whole[0] - np.float32([1, 0, 0, 0, 1, 0, 0, 0])).max()
+    )
 
 
 def test_the_seed_decides_the_draw(make_params):

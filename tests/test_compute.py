@@ -12,7 +12,7 @@ from distributed import LocalCluster
 from pneumonia import compute
 from pneumonia.compute import parallel_map
 from pneumonia.errors import UserError
-from pneumonia.params import Compute
+from pneumonia.parameter_blocks import Compute
 
 LOCAL = Compute(scheduler="local", workers=2)
 

@@ -4,6 +4,8 @@ import pytest
 
 from pneumonia.dataset import FilmBatches, TrainingBatches
 
+APPLY_TO = "train.augmentation.apply_to"
+
 
 @pytest.fixture
 def images() -> np.ndarray:
@@ -24,9 +26,9 @@ def rows() -> pd.DataFrame:
     )
 
 
-def batches(images, rows, make_params, seed=0, **changes):
-    settings = make_params({f"train.augmentation.{key}": value for key, value in changes.items()}).train.augmentation
-    return TrainingBatches(images, rows, "binary", batch_size=4, settings=settings, seed=seed)
+def batches(images, rows, make_params, shards=1, shard=(0, 1), **changes):
+    base = {"train.batch_size": 4, "train.mixup": 0, "train.cutmix": 0}
+    return TrainingBatches(images, rows, make_params(base | changes), shards, shard)
 
 
 def epoch(feed: TrainingBatches) -> list[tuple[int, float, float, bool]]:
@@ -36,26 +38,59 @@ def epoch(feed: TrainingBatches) -> list[tuple[int, float, float, bool]]:
         inputs, target, weight = feed[number]
         moved = (inputs["pose"] != [1, 0, 0, 0, 1, 0, 0, 0]).any(axis=1)
         drawn += zip(inputs["image"][:, 0, 0, 0].tolist(), target[:, 0], weight, moved, strict=True)
-    feed.on_epoch_end()
     return drawn
 
 
 def test_an_epoch_draws_each_row_as_often_as_it_says(images, rows, make_params):
-    drawn = epoch(batches(images, rows, make_params, apply_to="repeats"))
+    drawn = epoch(batches(images, rows, make_params, **{APPLY_TO: "repeats"}))
     expected = [(2, 0, 2, False), (3, 1, 0.5, False), (5, 0, 2, False)] + [(5, 0, 2, True)] * 3
     assert sorted(drawn) == sorted(expected)
 
 
 def test_all_or_none_are_augmented_when_asked(images, rows, make_params):
-    assert all(moved for *_, moved in epoch(batches(images, rows, make_params, apply_to="all")))
-    assert not any(moved for *_, moved in epoch(batches(images, rows, make_params, apply_to="none")))
+    assert all(moved for *_, moved in epoch(batches(images, rows, make_params, **{APPLY_TO: "all"})))
+    assert not any(moved for *_, moved in epoch(batches(images, rows, make_params, **{APPLY_TO: "none"})))
 
 
 def test_the_seed_and_the_epoch_decide_the_order(images, rows, make_params):
     first, second = batches(images, rows, make_params), batches(images, rows, make_params)
-    assert [epoch(first) for _ in range(3)] == [epoch(second) for _ in range(3)]
-    orders = [first.order.tolist() for _ in range(5) if not first.on_epoch_end()]
-    assert len({tuple(order) for order in orders}) > 1
+    orders = []
+    for number in range(4):
+        first.begin_epoch(number)
+        orders.append(tuple(first.order))
+    second.begin_epoch(3)
+    assert epoch(first) == epoch(second)
+    assert len(set(orders)) > 1
+
+
+def test_processes_share_a_batch_between_them(images, rows, make_params):
+    whole = batches(images, rows, make_params, shards=2)
+    parts = [batches(images, rows, make_params, 2, (number, 2)) for number in range(2)]
+    assert len(whole) == len(parts[0]) == 2
+    for number in range(len(whole)):
+        inputs, target, weight = whole[number]
+        shares = [part[number] for part in parts]
+        assert np.array_equal(inputs["pose"], np.concatenate([share[0]["pose"] for share in shares]))
+        assert np.array_equal(target, np.concatenate([share[1] for share in shares]))
+        assert np.array_equal(weight, np.concatenate([share[2] for share in shares]))
+
+
+def test_a_batch_that_cannot_be_shared_out_leaves_films_for_the_next_epoch(images, rows, make_params):
+    feed = batches(images, rows, make_params, shards=4)
+    assert [len(feed[number][1]) for number in range(len(feed))] == [4]
+    seen = set()
+    for number in range(20):
+        feed.begin_epoch(number)
+        seen |= set(feed.order)
+    assert seen == set(range(6))
+
+
+def test_blended_films_keep_their_sum_of_weights_and_targets_between_the_two(images, rows, make_params):
+    feed = batches(images * 25, rows, make_params, **{APPLY_TO: "none", "train.mixup": 1.0})
+    inputs, target, weight = feed[0]
+    assert set(np.unique(inputs["image"][:, 0, 0, 0])) - {50, 75, 125}
+    assert ((target >= 0) & (target <= 1)).all()
+    assert ((weight >= 0.5) & (weight <= 2)).all()
 
 
 def test_films_to_predict_on_keep_their_order(images):

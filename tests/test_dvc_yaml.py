@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pneumonia.params import MODELS
+
 REPOSITORY = Path(__file__).parents[1]
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 
 # What reads parameters, reports mistakes and renames files cannot change what a stage writes; parameters are tracked
 # by their values.
-PLUMBING = {"src/pneumonia/__init__.py", "src/pneumonia/params.py", "src/pneumonia/errors.py", "src/pneumonia/files.py"}
+PLUMBING = {f"src/pneumonia/{name}.py" for name in ("__init__", "params", "parameter_blocks", "errors", "files")}
 
-CHOICES = {"dataset": ["folder", "kermany", "medmnist", "phantom"], "model": ["cnn", "inception"]}
+CHOICES = {"dataset": ["folder", "kermany", "medmnist", "phantom"], "model": list(MODELS)}
 """What dvc.yaml may put for `${dataset}` and `${model}`."""
 
 IMPORTED = """

@@ -9,9 +9,9 @@ from .conftest import write_params
 
 
 def test_auto_takes_what_is_recommended_for_the_dataset_and_the_model(make_params):
-    params = make_params({"dataset": "kermany", "model": "inception", "models.inception.learning_rate": 0.003})
-    assert (params.clean.image_size, params.train.batch_size) == (299, 128)
-    assert params.train.learning_rate == 0.003
+    params = make_params({"dataset": "kermany", "model": "resnet", "models.resnet.recommended.ema": 0.5})
+    assert (params.clean.image_size, params.train.batch_size, params.train.augmentation.strength) == (299, 32, 1)
+    assert (params.train.optimizer, params.train.ema) == ("adamw", 0.5)
 
 
 def test_a_given_value_wins_over_what_is_recommended(make_params):
@@ -21,9 +21,9 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("model", "incepton", ["model is 'incepton'", "'cnn' or 'inception'"]),
+        ("model", "incepton", ["model is 'incepton'", "'cnn', 'resnet'", "or 'convnext'"]),
         ("dataset", "kermny", ["dataset is 'kermny'", "'phantom'", "'folder'"]),
-        ("task", "segment", ["task is 'segment'", "'binary'"]),
+        ("task", "segment", ["task is 'segment'", "'binary' or 'multiclass'"]),
         ("train.epochs", "ten", ["train.epochs is 'ten'", "integer, or auto"]),
         ("train.epochs", 0, ["train.epochs is 0", "greater than or equal to 1"]),
         ("train.batch_size", 2.5, ["train.batch_size is 2.5", "integer"]),
@@ -36,7 +36,21 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
         ("split.val_per_class", True, ["split.val_per_class is True", "integer"]),
         ("datasets.kermany.path", 3, ["datasets.kermany.path is 3", "string"]),
         ("datasets.medmnist.size", 50, ["datasets.medmnist.size is 50", "28, 64, 128 or 224"]),
-        ("models.cnn.learning_rate", "fast", ["train.learning_rate is 'fast'"]),
+        ("models.cnn.recommended.learning_rate", "fast", ["train.learning_rate is 'fast'"]),
+        ("train.optimizer", "adm", ["train.optimizer is 'adm'", "'nadam' or 'lion', or auto"]),
+        ("train.ema", 1, ["train.ema is 1", "less than 1, or auto"]),
+        ("train.mixup", -0.1, ["train.mixup is -0.1", "greater than or equal to 0, or auto"]),
+        ("train.cutmix", "much", ["train.cutmix is 'much'", "number"]),
+        ("train.clip_norm", -1, ["train.clip_norm is -1", "greater than or equal to 0"]),
+        ("train.weight_decay", 2, ["train.weight_decay is 2", "less than 1, or auto"]),
+        ("train.precision", "half", ["train.precision is 'half'", "'auto', 'float32'"]),
+        ("train.augmentation.strength", 2, ["train.augmentation.strength is 2", "or equal to 1, or auto"]),
+        ("train.augmentation.compression", -1, ["train.augmentation.compression is -1"]),
+        ("train.augmentation.vertical_flip", True, ["vertical_flip is not a known key", "horizontal_flip"]),
+        ("models.mobilenet_v2.alpha", 0.3, ["models.mobilenet_v2.alpha is 0.3", "0.35, 0.5"]),
+        ("models.googlenet.auxiliary_heads", 1, ["models.googlenet.auxiliary_heads is 1", "boolean"]),
+        ("models.vgg19.fine_tune_from", 3, ["models.vgg19.fine_tune_from is 3", "string"]),
+        ("models.alexnet.weights", "auto", ["models.alexnet.weights is 'auto'", "no published ones"]),
         ("models.cnn.weights", "imagenet", ["models.cnn.weights is 'imagenet'", "it should be random or a path"]),
         ("datasets.folder.path", "", ["datasets.folder.path is ''"]),
         ("seed", -1, ["seed is -1", "greater than or equal to 0"]),

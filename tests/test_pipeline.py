@@ -19,6 +19,7 @@ from .conftest import REPOSITORY, write_params
 SMALL = {
     "datasets.phantom.patients": 60, "datasets.phantom.image_size": 64, "clean.image_size": 64, "clean.min_size": 32,
     "split.val_per_class": 5, "train.epochs": 1, "train.batch_size": 16, "compute.workers": 1,
+    "train.precision": "float32",
 }  # fmt: skip
 STAGES = ["download", "clean", "split", "rebalance", "train", "evaluate"]
 ENVIRONMENT = {
@@ -100,7 +101,9 @@ def test_one_command_makes_an_evaluated_registered_model(repository):
     assert run.info.run_id == json.loads((root / "models" / "run.json").read_text())["run_id"]
     client = repository.mlflow()
     pictures = {file.path for file in client.list_artifacts(run.info.run_id, "reports/evaluation")}
-    assert {"reports/evaluation/confusion_test.png", "reports/evaluation/curves.png"} <= pictures
+    made = ("confusion_test.png", "curves.png", "receptive_field.png", "receptive_field.csv")
+    assert {f"reports/evaluation/{name}" for name in made} <= pictures
+    assert "reports/batch.png" in {file.path for file in client.list_artifacts(run.info.run_id, "reports")}
     champion = client.get_model_version_by_alias("pneumonia-binary", "champion")
     assert champion.run_id == run.info.run_id
 
@@ -120,7 +123,7 @@ def test_a_second_repro_does_nothing(repository):
         ("split.val_per_class", 6, ["split"]),
         ("rebalance.method", "oversample", ["rebalance"]),
         ("train.optimizer", "sgd", ["train"]),
-        ("models.cnn.learning_rate", 0.002, ["train"]),
+        ("models.cnn.recommended.learning_rate", 0.002, ["train"]),
         ("models.inception.dropout", 0.5, []),
         ("model", "inception", ["train"]),
         ("seed", 1, ["split", "rebalance", "train"]),
@@ -147,6 +150,7 @@ def test_a_parameter_re_runs_its_stage_and_nothing_before(repository, key, value
         ("src/pneumonia/models/cnn.py", ["train"]),
         ("src/pneumonia/models/inception.py", []),
         ("src/pneumonia/evaluation/plots.py", ["evaluate"]),
+        ("src/pneumonia/receptive_field.py", ["evaluate"]),
         ("src/pneumonia/params.py", []),
         ("src/pneumonia/evaluation/__pycache__/other.pyc", []),
     ],
@@ -206,7 +210,7 @@ def test_an_experiment_in_a_copy_ends_in_the_same_store(repository):
 
 def test_two_queued_experiments_at_once_both_end_in_the_store(repository):
     before = {run.info.run_id for run in repository.mlflow_runs()}
-    repository.run("dvc", "exp", "run", "--queue", "-S", "train.optimizer=sgd,rmsprop")
+    repository.run("dvc", "exp", "run", "--queue", "-S", "model=cnn,resnet", "-S", "train.optimizer=sgd")
     repository.run("dvc", "queue", "start", "--jobs", "2")
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
@@ -215,32 +219,52 @@ def test_two_queued_experiments_at_once_both_end_in_the_store(repository):
             break
         time.sleep(2)
     made = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
-    assert {run.data.params["train.optimizer"] for run in made} == {"sgd", "rmsprop"}, status
+    assert {run.data.params["model"] for run in made} == {"cnn", "resnet"}, status
     assert {run.info.status for run in made} == {"FINISHED"}
     versions = repository.mlflow().search_model_versions("name='pneumonia-binary'")
     assert {run.info.run_id for run in made} <= {version.run_id for version in versions}
 
 
-def test_a_stage_that_is_killed_is_done_again(repository):
+def test_a_killed_training_goes_on_from_its_last_epoch_and_ends_as_if_nothing_had_been(repository):
     root = repository.root
-    before = fingerprint(root)
+    before, runs = fingerprint(root), {run.info.run_id for run in repository.mlflow_runs()}
     try:
-        write_params(root / "params.yaml", SMALL | {"train.epochs": 200})
+        write_params(root / "params.yaml", SMALL | {"train.epochs": 12, "train.patience": 12, "train.ema": 0.9})
         with subprocess.Popen(
             ["dvc", "repro"], cwd=root, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
         ) as process:  # fmt: skip
-            assert any(line.startswith("Epoch 2/") for line in process.stdout)
+            assert any(line.startswith("Epoch 4/") for line in process.stdout)
             os.killpg(process.pid, signal.SIGKILL)
-        assert fingerprint(root) == before
+        outputs = {name: content for name, content in fingerprint(root).items() if "checkpoint" not in name}
+        assert outputs | {str(root / "reports" / "batch.png"): 0} == before | {str(root / "reports" / "batch.png"): 0}
         shutil.rmtree(root / ".dvc" / "tmp" / "lock", ignore_errors=True)
         assert repository.changed_stages() == ["train"]
-        write_params(root / "params.yaml", SMALL | {"train.epochs": 3})
-        repository.run("dvc", "repro")
-        assert len(pd.read_csv(root / "reports" / "history.csv")) == 3
+        assert "Epoch 1/" not in repository.run("dvc", "repro")
+        resumed = pd.read_csv(root / "reports" / "history.csv").drop(columns="seconds")
+        [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in runs]
+        assert run.info.status == "FINISHED"
+        assert int(run.data.tags["pneumonia.resumed_after_epoch"]) >= 3
+        logged = repository.mlflow().get_metric_history(run.info.run_id, "epoch/val_loss")
+        assert sorted({metric.step for metric in logged}) == list(range(1, 13))
+        repository.run("dvc", "repro", "--force", "--single-item", "train")
+        whole = pd.read_csv(root / "reports" / "history.csv").drop(columns="seconds")
+        pd.testing.assert_frame_equal(resumed, whole, check_exact=True)
+        assert not list((root / "models").glob(".checkpoint*"))
     finally:
         repository.run("git", "checkout", "--quiet", "params.yaml", "dvc.lock")
         repository.run("dvc", "checkout", "--quiet")
+
+
+def test_three_classes_go_through_every_stage(repository):
+    before = {run.info.run_id for run in repository.mlflow_runs()}
+    repository.run("dvc", "exp", "run", "--temp", "-S", "task=multiclass", "-S", "split.val_per_class=2")
+    [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
+    assert run.info.status == "FINISHED"
+    assert {"test/roc_auc", "test/viral/recall", "test/pneumonia/specificity"} <= set(run.data.metrics)
+    pictures = {file.path for file in repository.mlflow().list_artifacts(run.info.run_id, "reports/evaluation")}
+    assert {"reports/evaluation/curves_bacterial.png", "reports/evaluation/confusion_test.png"} <= pictures
+    assert repository.mlflow().get_model_version_by_alias("pneumonia-multiclass", "champion").run_id == run.info.run_id
 
 
 def test_dvc_knows_the_metrics_and_the_plots(repository):

@@ -19,7 +19,16 @@ from mlflow import MlflowClient
 
 from pneumonia.errors import UserError
 from pneumonia.registry import register
-from pneumonia.tracking import complete_run, continue_run, log_epoch, log_training, open_store, start_run
+from pneumonia.tracking import (
+    complete_run,
+    continue_run,
+    identity,
+    log_epoch,
+    log_training,
+    open_store,
+    resume_run,
+    start_run,
+)
 
 HISTORY = pd.DataFrame({"epoch": [1.0, 2.0], "loss": [0.7, 0.5], "val_loss": [0.6, 0.4]})
 
@@ -244,3 +253,32 @@ def test_workers_that_start_at_once_on_a_fresh_store_all_get_their_run(repositor
     assert [process.returncode for process in done] == [0] * 4
     client = open_store("pneumonia")
     assert len(client.search_runs([client.get_experiment_by_name("pneumonia").experiment_id])) == 4
+
+
+def test_a_killed_run_is_continued_and_its_last_epoch_is_logged(repository, make_params):
+    params, data = make_params(), Path("data")
+    client = open_store("pneumonia")
+    run = start_run(params, data)
+    rows = HISTORY.to_dict("records")
+    log_epoch(rows[0])  # killed before the second was
+    mlflow.end_run("FAILED")
+    with resume_run(run.info.run_id, rows, params, data) as resumed:
+        pass
+    assert resumed.info.run_id == run.info.run_id
+    history = client.get_metric_history(run.info.run_id, "epoch/val_loss")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 0.6), (2, 0.4)]
+    assert client.get_run(run.info.run_id).data.tags["pneumonia.resumed_after_epoch"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [({}, True), ({"train.epochs": 99}, False), ({"models.cnn.weights": "own.keras"}, False), ({"seed": 5}, False),
+     ({"models.vgg19.dropout": 0.9}, True), ({"compute.workers": 2}, True)],
+)  # fmt: skip
+def test_what_is_trained_on_what_has_one_identity(repository, make_params, change, same):
+    data = Path("data")
+    (data / "train.csv").write_text("image\n0\n")
+    first = identity(make_params(), data)
+    assert (identity(make_params(change), data) == first) == same
+    (data / "train.csv").write_text("image\n1\n")
+    assert identity(make_params(), data) != first

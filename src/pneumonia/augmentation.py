@@ -1,14 +1,32 @@
-"""Random pose and exposure of a training film: one affine resampling, one change of tone.
+"""Random pose and exposure of a training film: one affine resampling, one photometric pass.
 
-What is random is drawn with NumPy from the seed, so it is the same on every backend; what is heavy runs inside the
+How much of what is drawn with NumPy from the seed, so it is the same on every backend; what is heavy runs inside the
 compiled training step.
 """
 
 import keras
 import numpy as np
 from keras import ops
+from scipy.fft import dct
 
-from pneumonia.params import Augmentation
+from pneumonia.parameter_blocks import Augmentation
+
+TONE = 6
+"""What `draw` draws of the exposure: gamma, contrast, brightness, noise, blur, compression."""
+
+JPEG_QUALITY_50 = np.array(  # the steps of luminance, ITU-T T.81 (1992), table K.1
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
+    "float32",
+)
 
 
 def draw(rng: np.random.Generator, augment: np.ndarray, size: int, settings: Augmentation) -> tuple[np.ndarray, ...]:
@@ -16,12 +34,16 @@ def draw(rng: np.random.Generator, augment: np.ndarray, size: int, settings: Aug
 
     Returns `pose`, float32 (B, 8): the projective coefficients (a0 … c1) by which `keras.ops.image.affine_transform`
     maps a place in the output to one in the input, about the centre of `size` × `size` pixels; and `tone`,
-    float32 (B, 2): contrast about mid-grey (a factor) and brightness (a share of the grey range).
+    float32 (B, 6): gamma (an exponent), contrast about mid-grey (a factor), brightness and noise (shares of the grey
+    range), blur (a share of the blurred film), compression (multiples of the quantisation steps of JPEG quality 50).
     """
     batch = len(augment)
 
+    def up_to(limit: float) -> np.ndarray:
+        return rng.uniform(0, limit * settings.strength, batch) * augment
+
     def either_way(limit: float) -> np.ndarray:
-        return rng.uniform(-limit, limit, batch) * augment
+        return rng.uniform(-limit, limit, batch) * settings.strength * augment
 
     angle = either_way(settings.rotation)
     scale_x, scale_y = 1 + either_way(settings.zoom), 1 + either_way(settings.zoom)
@@ -33,24 +55,65 @@ def draw(rng: np.random.Generator, augment: np.ndarray, size: int, settings: Aug
     centre = (size - 1) / 2
     a2 = centre - a0 * centre - a1 * centre + shift_x
     b2 = centre - b0 * centre - b1 * centre + shift_y
-    pose = np.stack([a0, a1, a2, b0, b1, b2, np.zeros(batch), np.zeros(batch)], axis=1).astype("float32")
-    tone = np.stack([1 + either_way(settings.contrast), either_way(settings.brightness)], axis=1).astype("float32")
-    return pose, tone
+    pose = np.stack([a0, a1, a2, b0, b1, b2, np.zeros(batch), np.zeros(batch)], axis=1)
+    gamma = np.exp(either_way(np.log1p(settings.gamma)))
+    contrast, brightness = 1 + either_way(settings.contrast), either_way(settings.brightness)
+    degradation = [up_to(settings.noise), up_to(settings.blur), up_to(settings.compression)]
+    tone = np.stack([gamma, contrast, brightness, *degradation], axis=1)
+    return pose.astype("float32"), tone.astype("float32")
 
 
 class Augment(keras.layers.Layer):
-    """Apply what `draw` drew to films (B, S, S, 1) of grey values 0 to 255, in training only."""
+    """Apply what `draw` drew to films (B, S, S, 1) of grey values 0 to 255, in training only.
 
-    def __init__(self) -> None:
+    What `settings` never draw is left out of the graph. The noise is drawn there, from `seed`.
+    """
+
+    def __init__(self, settings: Augmentation, seed: int) -> None:
         super().__init__(name="augment", dtype="float32")  # bfloat16 has not the precision for places in an image
+        self.settings = settings
+        self.noise_seed = keras.random.SeedGenerator(seed)
 
     def call(
         self, image: keras.KerasTensor, pose: keras.KerasTensor, tone: keras.KerasTensor, training: bool = False
     ) -> keras.KerasTensor:
         """Films float32 (B, S, S, 1), grey values 0 to 255."""
         image = ops.cast(image, "float32")
-        if training:
-            image = ops.image.affine_transform(image, pose, interpolation="bilinear", fill_mode="constant")
-            contrast, brightness = tone[:, 0, None, None, None], tone[:, 1, None, None, None]
-            image = ops.clip((image - 127.5) * contrast + 127.5 + 255 * brightness, 0, 255)
-        return image
+        settings = self.settings
+        if not training or settings.apply_to == "none" or settings.strength == 0:
+            return image
+        gamma, contrast, brightness, noise, blur, compression = (tone[:, i, None, None, None] for i in range(TONE))
+        image = ops.image.affine_transform(image, pose, interpolation="bilinear", fill_mode="constant")
+        if settings.blur:
+            image = image + blur * (_binomial_blur(image) - image)
+        if settings.noise:
+            image = image + 255 * noise * keras.random.normal(ops.shape(image), seed=self.noise_seed)
+        if settings.gamma:
+            # exp and log, since a general power takes three times as long on a CPU.
+            image = 255 * ops.exp(gamma * ops.log(ops.clip(image / 255, 1e-6, 1)))
+        image = ops.clip((image - 127.5) * contrast + 127.5 + 255 * brightness, 0, 255)
+        return _compress(image, compression) if settings.compression else image
+
+
+def _binomial_blur(image: keras.KerasTensor) -> keras.KerasTensor:
+    taps = np.array([1, 4, 6, 4, 1], "float32") / 16
+    image = ops.pad(image, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
+    return ops.conv(ops.conv(image, taps.reshape(5, 1, 1, 1)), taps.reshape(1, 5, 1, 1))
+
+
+def _compress(image: keras.KerasTensor, steps: keras.KerasTensor) -> keras.KerasTensor:
+    """What JPEG loses: the cosine transform of 8 × 8 blocks, rounded to multiples of `steps` × the table."""
+    size = image.shape[1]
+    border = -size % 8
+    image = ops.pad(image, ((0, 0), (0, border), (0, border), (0, 0)), mode="reflect") if border else image
+    blocks = image.shape[1] // 8
+    cosines = dct(np.eye(8), axis=0, norm="ortho").astype("float32")
+    basis = np.einsum("uy,vx->yxuv", cosines, cosines).reshape(64, 64)
+    step = ops.maximum(steps[:, :, 0] * JPEG_QUALITY_50.reshape(1, 1, 64), 1e-3)
+    # As a matrix product over blocks: as a convolution and its transpose it takes five times as long on a CPU.
+    x = ops.reshape(image - 127.5, (-1, blocks, 8, blocks, 8))
+    x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4)), (-1, blocks * blocks, 64))
+    x = ops.matmul(step * ops.round(ops.matmul(x, basis) / step), basis.T)
+    x = ops.transpose(ops.reshape(x, (-1, blocks, blocks, 8, 8)), (0, 1, 3, 2, 4))
+    x = ops.reshape(x, (-1, size + border, size + border, 1))
+    return ops.clip(127.5 + x, 0, 255)[:, :size, :size]

@@ -17,7 +17,8 @@ from pneumonia.compute import parallel_map
 from pneumonia.errors import UserError
 from pneumonia.files import whole_directory
 from pneumonia.packing import pack_film, pixel_hashes
-from pneumonia.params import Compute, Params
+from pneumonia.parameter_blocks import Compute
+from pneumonia.params import Params
 from pneumonia.sources.raw import BOX_COLUMNS, INDEX_COLUMNS, read_index
 
 FACTS = ["width", "height", "mode", "format", "quality", "bytes"]

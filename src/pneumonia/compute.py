@@ -8,7 +8,7 @@ import joblib
 from tqdm import tqdm
 
 from pneumonia.errors import UserError
-from pneumonia.params import Compute
+from pneumonia.parameter_blocks import Compute
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pneumonia import augmentation
+from pneumonia.augmentation import draw
+from pneumonia.blending import blend_images, blend_targets, draw_blend
 from pneumonia.labels import class_names
-from pneumonia.params import Augmentation
+from pneumonia.params import Params
 
 
 def open_images(clean: Path) -> np.ndarray:
@@ -30,49 +31,72 @@ def class_numbers(names: pd.Series, task: str) -> np.ndarray:
     return numbers
 
 
+def targets(classes: np.ndarray, task: str) -> np.ndarray:
+    """What the loss compares with, float32, of class numbers (N,): (N, 1) of 0 and 1 in the binary task, else one-hot
+    (N, C).
+    """
+    count = len(class_names(task))
+    return classes[:, None].astype("float32") if count == 2 else np.eye(count, dtype="float32")[classes]
+
+
 class TrainingBatches(keras.utils.PyDataset):
-    """The rows of `train.csv`, shuffled anew each epoch, with the random pose and tone of each film.
+    """The rows of `train.csv`, shuffled anew each epoch, blended, with the random pose and tone of each film.
 
     A batch is `(inputs, targets, weights)`: inputs `image` uint8 (B, S, S, 1), `pose` float32 (B, 8) and `tone`
-    float32 (B, 2) (see `augmentation.draw`), targets float32 (B, 1), weights float32 (B,). It depends on the seed, the
-    epoch and its number alone, whatever was drawn before.
+    float32 (B, 6) (see `augmentation.draw`), targets as in `targets`, weights float32 (B,). It depends on the seed,
+    the epoch and its number alone, whatever was drawn before.
+
+    `shards` is how many parts of equal size a batch must fall into, `shard` the one to give where each process of
+    several is fed on its own: `(number, count)`.
     """
 
     def __init__(
-        self, images: np.ndarray, rows: pd.DataFrame, task: str, batch_size: int, settings: Augmentation, seed: int
+        self,
+        images: np.ndarray,
+        rows: pd.DataFrame,
+        params: Params,
+        shards: int = 1,
+        shard: tuple[int, int] = (0, 1),
     ) -> None:
         super().__init__()
         rows = rows.loc[rows.index.repeat(rows["draws"])]
-        self.images, self.batch_size, self.settings, self.seed = images, batch_size, settings, seed
+        self.images, self.settings, self.seed = images, params.train, params.seed
+        self.shards, self.shard = shards, shard
         self.image = rows["image"].to_numpy()
-        self.target = class_numbers(rows["class"], task).astype("float32")[:, None]
+        self.target = targets(class_numbers(rows["class"], params.task), params.task)
         self.weight = rows["weight"].to_numpy("float32")
         self.augment = {
             "all": np.ones(len(rows), bool),
             "repeats": rows["augment"].to_numpy(bool),
             "none": np.zeros(len(rows), bool),
-        }[settings.apply_to]
-        self.epoch = 0
-        self._shuffle()
+        }[self.settings.augmentation.apply_to]
+        self.begin_epoch(0)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Give the batches of `epoch`, from 0: the films in another order, blended and augmented in another way."""
+        self.epoch = epoch
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.image))
+        self.order = order[: len(order) - len(order) % self.shards]  # other films are left out in the next epoch
 
     def __len__(self) -> int:
-        return -(-len(self.image) // self.batch_size)
+        return -(-len(self.order) // self.settings.batch_size)
 
     def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-        rows = self.order[number * self.batch_size : (number + 1) * self.batch_size]
+        size = self.settings.batch_size
+        rows = self.order[number * size : (number + 1) * size]
         # Not `number` itself: NumPy takes trailing zeros as absent, and [seed, epoch] is what the epoch shuffles with.
         rng = np.random.default_rng([self.seed, self.epoch, number + 1])
-        pose, tone = augmentation.draw(rng, self.augment[rows], self.images.shape[1], self.settings)
-        inputs = {"image": self.images[self.image[rows]][..., None], "pose": pose, "tone": tone}
-        return inputs, self.target[rows], self.weight[rows]
-
-    def on_epoch_end(self) -> None:
-        """Shuffle for the next epoch."""
-        self.epoch += 1
-        self._shuffle()
-
-    def _shuffle(self) -> None:
-        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.image))
+        pose, tone = draw(rng, self.augment[rows], self.images.shape[1], self.settings.augmentation)
+        images, target, weight = self.images[self.image[rows]], self.target[rows], self.weight[rows]
+        if self.settings.mixup or self.settings.cutmix:
+            others = rng.choice(self.order, len(rows))
+            blend = draw_blend(rng, len(rows), images.shape[1], self.settings)
+            images = blend_images(images, self.images[self.image[others]], blend)
+            target, weight = blend_targets(target, weight, self.target[others], self.weight[others], blend.share)
+        inputs = {"image": images[..., None], "pose": pose, "tone": tone}
+        mine, processes = self.shard
+        part = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
+        return {name: values[part] for name, values in inputs.items()}, target[part], weight[part]
 
 
 class FilmBatches(keras.utils.PyDataset):

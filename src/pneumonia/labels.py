@@ -11,6 +11,7 @@ LABELS = ("normal", "bacterial", "viral", "pneumonia")
 
 _CLASSES = {
     "binary": {"normal": "normal", "bacterial": "pneumonia", "viral": "pneumonia", "pneumonia": "pneumonia"},
+    "multiclass": {"normal": "normal", "bacterial": "bacterial", "viral": "viral"},
 }
 
 

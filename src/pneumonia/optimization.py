@@ -2,14 +2,18 @@
 
 import keras
 
-from pneumonia.params import Train
+from pneumonia.parameter_blocks import Train
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
-    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+    "sgd": keras.optimizers.SGD,
     "rmsprop": keras.optimizers.RMSprop,
+    "nadam": keras.optimizers.Nadam,
+    "lion": keras.optimizers.Lion,
 }
+OPTIONS = {"sgd": {"momentum": 0.9, "nesterov": True}}
+NOT_DECAYED = ["bias", "gamma", "beta"]  # pulling these to zero regularises nothing (He et al., Bag of Tricks, 2019)
 
 
 def make_optimizer(settings: Train, learning_rate: float, epochs: int, steps: int) -> keras.optimizers.Optimizer:
@@ -23,11 +27,28 @@ def make_optimizer(settings: Train, learning_rate: float, epochs: int, steps: in
             warmup_steps=warmup,
             decay_steps=epochs * steps - warmup,
         )
-    return OPTIMIZERS[settings.optimizer](rate)
+    optimizer = OPTIMIZERS[settings.optimizer](
+        rate,
+        weight_decay=settings.weight_decay,
+        global_clipnorm=settings.clip_norm or None,
+        use_ema=settings.ema > 0,
+        ema_momentum=settings.ema or 0.99,
+        **OPTIONS.get(settings.optimizer, {}),
+    )
+    if settings.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    return optimizer
 
 
-def make_loss(settings: Train) -> keras.losses.Loss:
-    """Binary cross-entropy, or focal loss (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, γ = 2)."""
-    if settings.loss == "focal":
-        return keras.losses.BinaryFocalCrossentropy(label_smoothing=settings.label_smoothing)
-    return keras.losses.BinaryCrossentropy(label_smoothing=settings.label_smoothing)
+def make_loss(settings: Train, outputs: int) -> keras.losses.Loss:
+    """Cross-entropy, or focal loss (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, γ = 2).
+
+    Binary where the network has one of `outputs`, else over one-hot classes.
+    """
+    binary, focal = outputs == 1, settings.loss == "focal"
+    if focal:
+        loss = keras.losses.BinaryFocalCrossentropy if binary else keras.losses.CategoricalFocalCrossentropy
+        # Keras weighs all classes by 0.25 in the second, by nothing in the first: the same scale for both.
+        return loss(label_smoothing=settings.label_smoothing, **({} if binary else {"alpha": 1.0}))
+    loss = keras.losses.BinaryCrossentropy if binary else keras.losses.CategoricalCrossentropy
+    return loss(label_smoothing=settings.label_smoothing)

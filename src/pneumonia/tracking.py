@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import keras
 import mlflow
 import pandas as pd
 from filelock import FileLock
@@ -90,6 +91,17 @@ def start_run(params: Params, data: Path) -> mlflow.ActiveRun:
     return run
 
 
+def resume_run(run_id: str, rows: list[dict[str, float]], params: Params, data: Path) -> mlflow.ActiveRun:
+    """Continue the run of a training that was killed after `rows`, to be used in a `with` block.
+
+    The last of them may not have been logged any more. A run that is gone is made anew.
+    """
+    run = continue_run(run_id, params, data, pd.DataFrame(rows[:-1]))
+    log_epoch(rows[-1])
+    mlflow.set_tag("pneumonia.resumed_after_epoch", int(rows[-1]["epoch"]))
+    return run
+
+
 def continue_run(run_id: str, params: Params, data: Path, history: pd.DataFrame) -> mlflow.ActiveRun:
     """Continue the run that training started, or make it anew from `history`, to be used in a `with` block.
 
@@ -158,11 +170,21 @@ def fingerprint(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
+def identity(params: Params, data: Path) -> str:
+    """A fingerprint of what is trained on what: the parameters, films and rows, this package and its backend."""
+    chosen = params.model_dump_json(include={"seed", "task", "model", "train", "tracking"})
+    words = [chosen, params.chosen_model.model_dump_json(), keras.backend.backend(), keras.__version__]
+    code = sorted(Path(__file__).parent.rglob("*.py"))
+    files = [data / "clean" / "images.npy", data / "split.csv", data / "train.csv", *code]
+    return hashlib.sha256("\n".join([*words, fingerprint(files)]).encode()).hexdigest()
+
+
 def _tags(params: Params) -> dict[str, str]:
     tags = {
         "dataset": params.dataset,
         "task": params.task,
         "model": params.model,
+        "backend": keras.backend.backend(),
         "git.commit": _git("rev-parse", "HEAD"),
         "git.branch": _git("rev-parse", "--abbrev-ref", "HEAD"),
         "git.dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower(),

@@ -31,7 +31,8 @@ def data(tmp_path):
 def model() -> keras.Model:
     """Probability of pneumonia: the mean grey value over 255."""
     film = keras.Input((8, 8, 1))
-    return keras.Model(film, keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(film)))
+    same = keras.layers.Conv2D(1, 1, kernel_initializer="ones")(keras.layers.Rescaling(1 / 255)(film))
+    return keras.Model(film, keras.layers.GlobalAveragePooling2D()(same))
 
 
 HISTORY = pd.DataFrame(
@@ -56,5 +57,26 @@ def test_every_film_is_predicted_and_the_figures_are_those_of_the_predictions(da
     assert json.loads((reports / "metrics.json").read_text()) == figures
     confusion = pd.read_csv(reports / "evaluation" / "confusion_test.csv")
     assert (confusion["actual"] != confusion["predicted"]).sum() == 3
-    for picture in ("curves.png", "history.png", "confusion_val.png", "confusion_test.png"):
+    for picture in ("curves.png", "history.png", "confusion_val.png", "confusion_test.png", "receptive_field.png"):
         assert (reports / "evaluation" / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_three_classes_give_a_probability_each_and_curves_each(data, tmp_path):
+    """Probabilities: 1 - g, g / 2 and g / 2 of the mean grey value g over 255."""
+    split = pd.read_csv(data / "split.csv", dtype={"patient": str})
+    split["class"] = ["normal", "bacterial", "viral", "normal"] + ["normal", "bacterial", "viral"] * 2
+    split.to_csv(data / "split.csv", index=False)
+    film = keras.Input((8, 8, 1))
+    same = keras.layers.Conv2D(1, 1, kernel_initializer="ones")(keras.layers.Rescaling(1 / 255)(film))
+    grey = keras.layers.GlobalAveragePooling2D()(same)
+    output = keras.layers.Dense(3)
+    probabilities = output(grey)
+    output.set_weights([np.float32([[-1, 0.5, 0.5]]), np.float32([1, 0, 0])])
+    evaluate(keras.Model(film, probabilities), "multiclass", data, HISTORY, "random", tmp_path / "reports")
+    predictions = pd.read_csv(tmp_path / "reports" / "predictions.csv")
+    grey = np.arange(10) * 25 / 255
+    assert predictions["probability"].to_numpy() == pytest.approx(grey, abs=1e-6)
+    assert predictions["probability_viral"].to_numpy() == pytest.approx(grey / 2, abs=1e-6)
+    assert predictions["predicted"].tolist() == ["normal"] * 7 + ["bacterial"] * 3  # 2/3 is 170
+    for name in ("roc_test.csv", "roc_test_viral.csv", "pr_val_normal.csv", "curves_bacterial.png"):
+        assert (tmp_path / "reports" / "evaluation" / name).stat().st_size

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from pneumonia.evaluation.metrics import binary_metrics, pr_curve, roc_curve
+from pneumonia.evaluation.metrics import binary_metrics, figures, one_against_rest, pr_curve, roc_curve
 
 TRUTH = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
 PROBABILITY = np.array([0.1, 0.2, 0.6, 0.3, 0.9, 0.8, 0.7, 0.4, 0.5, 0.25])
@@ -11,25 +11,25 @@ PROBABILITY = np.array([0.1, 0.2, 0.6, 0.3, 0.9, 0.8, 0.7, 0.4, 0.5, 0.25])
 
 def test_figures_by_hand():
     """At 0.5: 3 true negatives, 1 false positive (0.6), 2 false negatives (0.4, 0.25), 4 true positives."""
-    figures = binary_metrics(TRUTH, PROBABILITY)
-    counts = [figures[name] for name in ("true_negatives", "false_positives", "false_negatives", "true_positives")]
+    outcome = binary_metrics(TRUTH, PROBABILITY)
+    counts = [outcome[name] for name in ("true_negatives", "false_positives", "false_negatives", "true_positives")]
     assert counts == [3, 1, 2, 4]
-    assert figures["accuracy"] == pytest.approx(7 / 10)
-    assert figures["precision"] == pytest.approx(4 / 5)
-    assert figures["recall"] == pytest.approx(4 / 6)
-    assert figures["specificity"] == pytest.approx(3 / 4)
-    assert figures["f1"] == pytest.approx(8 / 11)
+    assert outcome["accuracy"] == pytest.approx(7 / 10)
+    assert outcome["precision"] == pytest.approx(4 / 5)
+    assert outcome["recall"] == pytest.approx(4 / 6)
+    assert outcome["specificity"] == pytest.approx(3 / 4)
+    assert outcome["f1"] == pytest.approx(8 / 11)
     # Of 24 pairs, pneumonia is ranked lower for (0.6: 0.4, 0.5, 0.25) and (0.3: 0.25).
-    assert figures["roc_auc"] == pytest.approx(20 / 24)
+    assert outcome["roc_auc"] == pytest.approx(20 / 24)
     # Precision at each pneumonia from the top: 1, 1, 1, 4/5, 5/6, 6/8; the films at 0.6 and 0.3 lie between.
-    assert figures["pr_auc"] == pytest.approx((1 + 1 + 1 + 4 / 5 + 5 / 6 + 6 / 8) / 6)
+    assert outcome["pr_auc"] == pytest.approx((1 + 1 + 1 + 4 / 5 + 5 / 6 + 6 / 8) / 6)
     right = [0.9, 0.8, 0.4, 0.7, 0.9, 0.8, 0.7, 0.4, 0.5, 0.25]
-    assert figures["loss"] == pytest.approx(-sum(map(math.log, right)) / 10)
+    assert outcome["loss"] == pytest.approx(-sum(map(math.log, right)) / 10)
 
 
 def test_nothing_called_pneumonia_has_precision_zero():
-    figures = binary_metrics(TRUTH, PROBABILITY / 10)
-    assert (figures["precision"], figures["recall"], figures["specificity"]) == (0, 0, 1)
+    outcome = binary_metrics(TRUTH, PROBABILITY / 10)
+    assert (outcome["precision"], outcome["recall"], outcome["specificity"]) == (0, 0, 1)
 
 
 def test_curves_pass_through_the_figures_at_the_threshold():
@@ -38,3 +38,42 @@ def test_curves_pass_through_the_figures_at_the_threshold():
     assert (at["true_positive_rate"], at["false_positive_rate"]) == pytest.approx((4 / 6, 1 / 4))
     assert np.isfinite(roc.to_numpy()).all()
     assert ((pr["recall"] - 4 / 6).abs() + (pr["precision"] - 4 / 5).abs()).min() == pytest.approx(0)
+
+
+NAMES = ["normal", "bacterial", "viral"]
+CLASSES = np.array([0, 0, 1, 1, 2, 2])
+PROBABILITIES = np.array(
+    [[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.1, 0.8, 0.1], [0.45, 0.3, 0.25], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]
+)
+
+
+def test_figures_of_three_classes_by_hand():
+    """Called: normal, bacterial, bacterial, normal, bacterial, viral; half of them rightly."""
+    outcome = figures(CLASSES, PROBABILITIES, NAMES)
+    assert outcome["accuracy"] == pytest.approx(3 / 6)
+    assert outcome["loss"] == pytest.approx(-sum(map(math.log, [0.7, 0.4, 0.8, 0.3, 0.3, 0.7])) / 6)
+    assert [outcome[f"{name}/recall"] for name in NAMES] == pytest.approx([1 / 2] * 3)
+    assert [outcome[f"{name}/precision"] for name in NAMES] == pytest.approx([1 / 2, 1 / 3, 1])
+    assert outcome["precision"] == pytest.approx((1 / 2 + 1 / 3 + 1) / 3)
+    # Of 8 pairs: normal at 0.4 is under the bacterial 0.45; bacterial 0.3 under 0.5 and 0.5; viral over all.
+    assert [outcome[f"{name}/roc_auc"] for name in NAMES] == pytest.approx([7 / 8, 6 / 8, 1])
+    assert outcome["roc_auc"] == pytest.approx((7 / 8 + 6 / 8 + 1) / 3)
+
+
+def test_the_binary_figures_that_follow_from_three_classes():
+    """Pneumonia is what is not normal: 0.3, 0.6 of the normal films, 0.9, 0.55, 0.8, 0.9 of the others."""
+    outcome = figures(CLASSES, PROBABILITIES, NAMES)
+    same = binary_metrics(np.array([0, 0, 1, 1, 1, 1]), np.array([0.3, 0.6, 0.9, 0.55, 0.8, 0.9]))
+    for name, value in same.items():
+        assert outcome[f"pneumonia/{name}"] == pytest.approx(value)
+    assert outcome["pneumonia/recall"] == 1
+    assert outcome["pneumonia/specificity"] == pytest.approx(1 / 2)
+
+
+def test_curves_are_drawn_of_pneumonia_and_of_each_of_three_classes():
+    pairs = one_against_rest(CLASSES, PROBABILITIES, NAMES)
+    assert list(pairs) == ["pneumonia", *NAMES]
+    truth, probability = pairs["viral"]
+    assert truth.tolist() == [0, 0, 0, 0, 1, 1]
+    assert probability.tolist() == PROBABILITIES[:, 2].tolist()
+    assert list(one_against_rest(CLASSES > 0, PROBABILITIES[:, :2], ["normal", "pneumonia"])) == ["pneumonia"]

@@ -1,11 +1,25 @@
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.models import build_network, cnn, inception
+from pneumonia.learner import compile_learner, make_learner, plain_inputs
+from pneumonia.models import alexnet, build_network, cnn, googlenet
+from pneumonia.models.ends import probabilities
+from pneumonia.params import MODELS
+from pneumonia.receptive_field import summary
+
+SMALLEST = {"cnn": 64, "resnet": 32, "alexnet": 67, "googlenet": 80, "inception": 75}
+"""Pixels a side; 32 for the others."""
+APPLICATIONS = [name for name in MODELS if name not in ("cnn", "resnet", "alexnet", "googlenet")]
+
+
+def tiny(make_params, name: str, **changes):
+    """Parameters for `name` from random weights at the smallest size at which its feature map has a centre."""
+    base = {"model": name, "clean.image_size": SMALLEST.get(name, 32), f"models.{name}.weights": "random"}
+    still = {"train.augmentation.strength": 0, "train.mixup": 0, "train.ema": 0, "train.label_smoothing": 0}
+    narrow = {"models.mobilenet_v2.alpha": 0.35}
+    return make_params(base | still | narrow | changes)
 
 
 def count(weights) -> int:
@@ -13,38 +27,136 @@ def count(weights) -> int:
 
 
 def test_cnn_has_the_published_parameters():
-    network = cnn.build(None, 299, weights=None)
+    network = cnn.build(None, 299, 1, weights=None)
     assert network.count_params() == 1_321_953
     assert count(network.trainable_weights) == 1_319_329
     by_kind = [layer.count_params() for layer in network.layers if layer.count_params()]
     assert by_kind[:2] == [448, 2_320]
     assert by_kind[-1] == 65
     assert network.layers[-1].output.shape == (None, 1)
-    flat = next(layer for layer in network.layers if isinstance(layer, keras.layers.Flatten))
-    assert flat.input.shape == (None, 4, 4, 128)
+    assert network.get_layer("flatten").input.shape == (None, 4, 4, 128)
 
 
-def test_inception_is_inception_v3_with_one_probability():
-    settings = SimpleNamespace(dropout=0.3)
-    network = inception.build(settings, 75, weights=None)
-    assert network.count_params() == 21_802_784 + 2_048 + 1  # Keras' Inception V3 without its top, and the head
-    assert not any(isinstance(layer, keras.Model) for layer in network.layers)  # flat
-    assert network.get_layer("mixed7")
+def test_alexnet_and_googlenet_have_the_published_parameters(make_params):
+    assert alexnet.build(None, 227, 1000, weights=None).count_params() == 60_965_224
+    heads = make_params().models.googlenet
+    without = googlenet.build(heads.model_copy(update={"auxiliary_heads": False}), 224, 1000, weights=None)
+    assert without.count_params() == 6_998_552
+    assert len(googlenet.build(heads, 224, 1000, weights=None).outputs) == 3
 
 
-@pytest.mark.parametrize(("name", "scale"), [("cnn", (0, 1)), ("inception", (-1, 1))])
-def test_grey_values_reach_the_network_on_the_scale_of_its_weights(make_params, name, scale):
-    params = make_params({"model": name, f"models.{name}.weights": "random", "clean.image_size": 96})
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [  # of keras.applications without top, https://keras.io/api/applications, and the head's weights and bias
+        ("resnet50", 23_587_712 + 2_048 + 1),
+        ("vgg19", 20_024_384 + 512 + 1),
+        ("inception", 21_802_784 + 2_048 + 1),
+        ("mobilenet", 3_228_864 + 1_024 + 1),
+        ("mobilenet_v2", 410_208 + 1_280 + 1),
+        ("densenet121", 7_037_504 + 1_024 + 1),
+        ("efficientnet", 5_919_312 + 1_280 + 1),
+        ("convnext", 27_820_128 + 768 + 1),
+    ],
+)
+def test_an_application_is_the_published_one_in_one_flat_graph(make_params, name, parameters):
+    params = tiny(make_params, name)
+    network = build_network(params).model
+    assert network.count_params() == parameters
+    assert not any(isinstance(layer, keras.Model) for layer in network.layers)
+    first = params.chosen_model.fine_tune_from
+    assert first is None or network.get_layer(first)
+
+
+@pytest.mark.parametrize(("name", "field"), [("alexnet", 195), ("vgg19", 268), ("mobilenet", 315), ("inception", 1311)])
+def test_receptive_fields_are_the_published_ones(make_params, name, field):
+    """Araujo, Norris, Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill 2019."""
+    network = build_network(tiny(make_params, name, **{"clean.image_size": 227})).model
+    assert summary(network)[2:] == (field, 32)
+
+
+def cut_down(network: keras.Model, last: str | None) -> keras.Model:
+    """`network` up to its layer `last`, with a head of its own: what follows is more of the same."""
+    if last is None:
+        return network
+    x = keras.layers.GlobalAveragePooling2D()(network.get_layer(last).output)
+    return keras.Model(network.input, probabilities(x, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [
+        *[(name, None) for name in ("cnn", "resnet", "alexnet", "googlenet")],
+        ("resnet50", "conv3_block1_out"),
+        ("vgg19", "block2_pool"),
+        ("inception", "mixed1"),
+        ("mobilenet", "conv_pw_3_relu"),
+        ("mobilenet_v2", "block_3_project_BN"),
+        ("densenet121", "conv3_block2_concat"),
+        ("efficientnet", "block4b_add"),
+        ("convnext", "convnext_tiny_stage_1_block_0_identity"),
+    ],
+)
+def test_a_network_learns_four_films_by_heart_and_comes_back_bit_equal(make_params, tmp_path, name, last):
+    """From the film to the loss and back: gradients reach the first layer, the loss goes to nothing."""
+    keras.utils.set_random_seed(0)
+    params = tiny(make_params, name, task="multiclass")
+    network = cut_down(build_network(params).model, last)
+    for layer in network.layers:  # nothing left to chance
+        for rate in ("rate", "drop_path_rate"):
+            if hasattr(layer, rate):
+                setattr(layer, rate, 0.0)
+    learner = make_learner(network, params.train, 0)
+    settings = params.train.model_copy(update={"schedule": "constant", "optimizer": "adam", "weight_decay": 0.0})
+    compile_learner(learner, settings, {"alexnet": 1e-4}.get(name, 3e-3), epochs=1, steps=1)
+    size = params.clean.image_size
+    films = np.random.default_rng(0).integers(0, 255, (4, size, size), dtype=np.uint8)
+    targets = np.eye(3, dtype="float32")[[0, 1, 2, 0]]
+    first = next(layer for layer in network.layers if layer.trainable_weights)
+    before = first.get_weights()[0]
+    losses = []
+    while len(losses) < 200 and (not losses or losses[-1] > 0.05):
+        losses.append(float(learner.train_on_batch(plain_inputs(films), targets, return_dict=True)["loss"]))
+        learner.reset_metrics()
+        assert abs(first.get_weights()[0] - before).max() > 0
+    assert losses[-1] < 0.05 < losses[0]
+    network.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    for one, other in zip(
+        keras.tree.flatten(network(films[..., None])), keras.tree.flatten(loaded(films[..., None])), strict=True
+    ):
+        assert np.array_equal(one, other)
+        assert one.shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "black", "white"),
+    [
+        ("cnn", [0] * 3, [1] * 3),
+        ("alexnet", [-127.5] * 3, [127.5] * 3),
+        ("inception", [-1] * 3, [1] * 3),
+        ("mobilenet_v2", [-1] * 3, [1] * 3),
+        ("resnet50", [-103.939, -116.779, -123.68], [151.061, 138.221, 131.32]),
+        (
+            "densenet121",
+            [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225],
+            [0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225],
+        ),
+    ],
+)
+def test_grey_values_reach_the_network_on_the_scale_of_its_weights(make_params, name, black, white):
+    params = tiny(make_params, name, **{"clean.image_size": 96})
     network = build_network(params).model
     seen = keras.Model(network.input, network.get_layer("three_channels").output)
     film = np.zeros((1, 96, 96, 1), "float32")
     film[0, 0, 0] = 255
-    channels = seen.predict(film, verbose=0)
-    assert (channels.min(), channels.max()) == pytest.approx(scale)
-    assert np.ptp(channels, axis=-1).max() == 0
+    channels = seen.predict(film, verbose=0)[0]
+    assert channels[1, 1] == pytest.approx(np.float32(black), abs=1e-3)
+    assert channels[0, 0] == pytest.approx(np.float32(white), abs=1e-3)
 
 
-@pytest.mark.parametrize(("name", "size", "least"), [("cnn", 63, 64), ("inception", 64, 75)])
+@pytest.mark.parametrize(
+    ("name", "size", "least"), [("cnn", 63, 64), ("inception", 64, 75), ("alexnet", 66, 67), ("googlenet", 79, 80)]
+)
 def test_films_that_are_too_small_are_an_error_that_says_from_which_size(make_params, name, size, least):
     with pytest.raises(UserError, match=rf"clean.image_size {size}: .*{least}"):
         build_network(make_params({"model": name, "clean.image_size": size, f"models.{name}.weights": "random"}))
@@ -61,11 +173,38 @@ def test_weights_of_the_users_own_load_from_either_format(make_params, tmp_path)
             assert np.array_equal(mine, theirs)
 
 
-def test_weights_that_do_not_fit_or_are_not_there_are_one_line(make_params, tmp_path):
-    path = tmp_path / "own.weights.h5"
-    build_network(make_params({"clean.image_size": 128})).model.save_weights(path)
+def test_a_file_that_does_not_fit_says_which_layer_and_why(make_params, tmp_path):
+    own = build_network(make_params({"clean.image_size": 128})).model
+    other = build_network(tiny(make_params, "resnet")).model
+    for name in ("own.weights.h5", "own.keras", "other.weights.h5", "other.keras"):
+        model = own if name.startswith("own") else other
+        model.save(tmp_path / name) if name.endswith(".keras") else model.save_weights(tmp_path / name)
+        with pytest.raises(UserError) as error:
+            build_network(make_params({"clean.image_size": 64, "models.cnn.weights": str(tmp_path / name)}))
+        if model is own:  # a smaller film leaves the first dense layer less to look at
+            told = "model cnn: its layer 'dense1' has weights of shapes 128×512, 512, the file's 'dense1' 512×512"
+        else:
+            told = "model cnn: its layer 'block1_conv1' has weights of shapes 3×3×3×16, 16, the file's"
+        assert told in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_a_file_with_fewer_layers_names_the_first_that_is_missing(make_params, tmp_path):
+    network = build_network(make_params({"clean.image_size": 64})).model
+    headless = keras.Model(network.input, network.get_layer("dense3_dropout").output)
+    headless.save(tmp_path / "own.keras")
+    with pytest.raises(UserError, match=r"has \d+ layers with weights, the file \d+; .*'probability'"):
+        build_network(make_params({"clean.image_size": 64, "models.cnn.weights": str(tmp_path / "own.keras")}))
+
+
+def test_weights_that_are_not_there_or_no_weights_are_one_line(make_params, tmp_path):
     (tmp_path / "text.keras").write_text("no model")
-    for file, told in [(path, "do not fit model cnn"), ("absent.keras", "no such file"), ("text.keras", "do not fit")]:
+    (tmp_path / "text.weights.h5").write_text("no model")
+    for file, told in [
+        ("absent.keras", "no such file"),
+        ("text.keras", "cannot be read"),
+        ("text.weights.h5", "cannot"),
+    ]:
         params = make_params({"clean.image_size": 64, "models.cnn.weights": str(tmp_path / file)})
         with pytest.raises(UserError, match=told) as error:
             build_network(params)

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pneumonia.params import Compute
+from pneumonia.parameter_blocks import Compute
 
 
 @dataclass

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.params import Folder
+from pneumonia.parameter_blocks import Folder
 from pneumonia.sources import folder
 from pneumonia.sources.raw import read_index
 

@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.params import Kermany
+from pneumonia.parameter_blocks import Kermany
 from pneumonia.sources import kermany
 from pneumonia.sources.fetching import Download
 from pneumonia.sources.raw import read_index

@@ -7,7 +7,7 @@ import pandas as pd
 import pydicom
 import pytest
 
-from pneumonia.params import Compute, Phantom
+from pneumonia.parameter_blocks import Compute, Phantom
 from pneumonia.radiograph import read_radiograph
 from pneumonia.sources import phantom
 from pneumonia.sources.raw import read_index

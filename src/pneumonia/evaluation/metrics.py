@@ -1,4 +1,6 @@
-"""The figures of a binary classifier."""
+"""The figures of a classifier."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -6,15 +8,45 @@ from sklearn import metrics as sk
 
 THRESHOLD = 0.5
 """From which probability on a film is called pneumonia."""
+SICK = "pneumonia"
+"""What any class but the first, `normal`, is an instance of."""
 
 
-def binary_metrics(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
-    """Figures of `probability`, float (N,), of pneumonia against `truth`, int (N,) of 0 and 1, at a threshold of 0.5.
+def figures(truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """The figures of `probabilities`, float (N, C), of the classes `names` against `truth`, int (N,).
 
-    `loss` is the mean binary cross-entropy in nats, `pr_auc` the average precision. A ratio whose denominator is zero
-    (precision, where nothing is called pneumonia) is 0.
+    Of two classes: those of `binary_metrics` for the second. Of more: `accuracy` and `loss` over all classes, where the
+    likeliest class is called; `class/…` of each class against the rest; without a prefix their means over the classes;
+    and `pneumonia/…`, the binary figures that follow, of the probability of any class but `normal`.
     """
-    called = (probability >= THRESHOLD).astype(int)
+    if len(names) == 2:
+        return binary_metrics(truth, probabilities[:, 1])
+    called = probabilities.argmax(axis=1)
+    each = {
+        name: binary_metrics((truth == number).astype(int), probabilities[:, number], (called == number).astype(int))
+        for number, name in enumerate(names)
+    }
+    counted = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+    macro = {
+        name: float(np.mean([one[name] for one in each.values()])) for name in each[names[0]] if name not in counted
+    }
+    overall = {
+        "loss": float(sk.log_loss(truth, probabilities, labels=range(len(names)))),
+        "accuracy": float(sk.accuracy_score(truth, called)),
+    }
+    each[SICK] = binary_metrics((truth > 0).astype(int), 1 - probabilities[:, 0])
+    return {**macro, **overall, **{f"{name}/{key}": value for name, one in each.items() for key, value in one.items()}}
+
+
+def binary_metrics(truth: np.ndarray, probability: np.ndarray, called: np.ndarray | None = None) -> dict[str, float]:
+    """Figures of `probability`, float (N,), of a class against `truth`, int (N,) of 0 and 1.
+
+    `called`, int (N,) of 0 and 1, is which films are given that class: without it those from 0.5 on. `loss` is the mean
+    binary cross-entropy in nats, `pr_auc` the average precision. A ratio whose denominator is zero (precision, where
+    nothing is called) is 0.
+    """
+    if called is None:
+        called = (probability >= THRESHOLD).astype(int)
     negatives, false_positives, false_negatives, positives = sk.confusion_matrix(truth, called, labels=[0, 1]).ravel()
     return {
         "loss": float(sk.log_loss(truth, probability, labels=[0, 1])),
@@ -30,6 +62,18 @@ def binary_metrics(truth: np.ndarray, probability: np.ndarray) -> dict[str, floa
         "false_negatives": int(false_negatives),
         "true_positives": int(positives),
     }
+
+
+def one_against_rest(
+    truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What curves are drawn of: `pneumonia`, and of more than two classes each; its truth int (N,) of 0 and 1, and its
+    probability float (N,).
+    """
+    pairs = {SICK: ((truth > 0).astype(int), 1 - probabilities[:, 0])}
+    if len(names) > 2:
+        pairs |= {name: ((truth == number).astype(int), probabilities[:, number]) for number, name in enumerate(names)}
+    return pairs
 
 
 def roc_curve(truth: np.ndarray, probability: np.ndarray) -> pd.DataFrame:

@@ -26,23 +26,17 @@ def plot_confusion(counts: np.ndarray, names: list[str], title: str) -> Figure:
     return figure
 
 
-def plot_curves(
-    roc: dict[str, pd.DataFrame], pr: dict[str, pd.DataFrame], figures: dict[str, dict[str, float]]
-) -> Figure:
-    """ROC and precision-recall curves of the parts, beside each other, with their areas."""
+def plot_curves(curves: dict[str, tuple[pd.DataFrame, pd.DataFrame]], name: str) -> Figure:
+    """The ROC and the precision-recall curve of `name` against the rest, by part, with the areas under them."""
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for part in roc:
-        area = figures[part]
-        left.plot(
-            roc[part]["false_positive_rate"],
-            roc[part]["true_positive_rate"],
-            label=f"{part}, AUC {area['roc_auc']:.3f}",
-        )
-        right.step(
-            pr[part]["recall"], pr[part]["precision"], where="post", label=f"{part}, average {area['pr_auc']:.3f}"
-        )
+    for part, (roc, pr) in curves.items():
+        area = np.trapezoid(roc["true_positive_rate"], roc["false_positive_rate"])
+        average = -np.sum(np.diff(pr["recall"]) * pr["precision"][:-1])
+        left.plot(roc["false_positive_rate"], roc["true_positive_rate"], label=f"{part}, AUC {area:.3f}")
+        right.step(pr["recall"], pr["precision"], where="post", label=f"{part}, average {average:.3f}")
     left.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
+    figure.suptitle(f"{name} against the rest")
     left.set(title="ROC", xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1), ylim=(0, 1.01))
     right.set(title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01))
     for axes in (left, right):

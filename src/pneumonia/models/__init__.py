@@ -1,17 +1,19 @@
-"""The networks: a file each, named as `model` in params.yaml, each with `build(settings, image_size, weights)`.
+"""The networks, a file each, named as `model` in params.yaml: `build(settings, image_size, outputs, weights)`.
 
 Every network takes grey films (B, S, S, 1), values 0 to 255, brings them to the scale that its weights expect, and
-gives the probability of pneumonia, float32 (B, 1), from a last layer named `probability`. It is one flat graph.
+gives, from a layer named `probability`, float32 probabilities: of pneumonia (B, 1) in the binary task, else of the
+classes (B, C). It is one flat graph of Keras' own layers and operations, so a saved one loads without this package.
 """
 
 import logging
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
 import keras
 
 from pneumonia.errors import UserError
+from pneumonia.labels import class_names
+from pneumonia.models.weights import load_weights
 from pneumonia.params import Params, user_path
 
 log = logging.getLogger(__name__)
@@ -31,47 +33,37 @@ def build_network(params: Params) -> Network:
     Raises:
         UserError: weights that cannot be had or do not fit, or an image size that the model cannot take.
     """
-    settings, asked = params.chosen_model, params.chosen_model.weights
-    build = import_module(f"pneumonia.models.{params.model}").build
+    asked = params.chosen_model.weights
+    if asked not in ("auto", "imagenet"):
+        model = _build(params, None)
+        if asked != "random":
+            load_weights(model, user_path(asked))
+        return Network(model, asked)
     try:
-        if asked in ("auto", "imagenet"):
-            try:
-                return Network(build(settings, params.clean.image_size, "imagenet"), "imagenet")
-            except ValueError:
-                raise
-            except Exception as error:  # Keras raises a bare Exception when it can neither find nor fetch the weights.
-                if asked == "imagenet":
-                    raise UserError(
-                        f"models.{params.model}.weights is imagenet, but the weights are neither in Keras' cache nor "
-                        f"can they be fetched ({_one_line(error)}); it may be auto, random or a path"
-                    ) from error
-                log.warning("NO PRETRAINED WEIGHTS: %s; all layers start from RANDOM weights", _one_line(error))
-                return Network(build(settings, params.clean.image_size, None), "random")
-        model = build(settings, params.clean.image_size, None)
+        return Network(_build(params, "imagenet"), "imagenet")
+    except UserError:
+        raise
+    except Exception as error:  # Keras raises a bare Exception when it can neither find nor fetch the weights.
+        if asked == "imagenet":
+            raise UserError(
+                f"models.{params.model}.weights is imagenet, but the weights are neither in Keras' cache nor "
+                f"can they be fetched ({_one_line(error)}); it may be auto, random or a path"
+            ) from error
+        log.warning("NO PRETRAINED WEIGHTS: %s; all layers start from RANDOM weights", _one_line(error))
+        return Network(_build(params, None), "random")
+
+
+def _build(params: Params, weights: str | None) -> keras.Model:
+    build = import_module(f"pneumonia.models.{params.model}").build
+    names = class_names(params.task)
+    outputs = 1 if len(names) == 2 else len(names)
+    try:
+        model: keras.Model = build(params.chosen_model, params.clean.image_size, outputs, weights)
     except ValueError as error:
         raise UserError(
             f"models.{params.model} cannot be built at clean.image_size {params.clean.image_size}: {_one_line(error)}"
         ) from error
-    if asked != "random":
-        load_weights(model, user_path(asked))
-    return Network(model, asked)
-
-
-def load_weights(model: keras.Model, path: Path) -> None:
-    """Load a `.keras` or `.weights.h5` file into `model`.
-
-    Raises:
-        UserError: no such file, not such a file, or weights of other shapes than the model's.
-    """
-    if not path.is_file():
-        raise UserError(f"weights {path}: no such file")
-    try:
-        if path.suffix == ".keras":
-            model.set_weights(keras.saving.load_model(path, compile=False).get_weights())
-        else:
-            model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        raise UserError(f"weights {path}: do not fit model {model.name} ({_one_line(error)})") from error
+    return model
 
 
 def _one_line(error: Exception) -> str:

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path, PurePosixPath
 
 from pneumonia.errors import UserError
-from pneumonia.params import Compute, Folder, user_path
+from pneumonia.parameter_blocks import Compute, Folder
+from pneumonia.params import user_path
 from pneumonia.sources.raw import Film, write_index
 from pneumonia.sources.tree import copy_films, list_films
 

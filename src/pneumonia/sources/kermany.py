@@ -20,7 +20,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pneumonia.errors import UserError
-from pneumonia.params import Compute, Kermany, user_path
+from pneumonia.parameter_blocks import Compute, Kermany
+from pneumonia.params import user_path
 from pneumonia.sources.archive import extract_members, list_members
 from pneumonia.sources.fetching import Download, cache_directory, fetch_file, provenance
 from pneumonia.sources.raw import Film, write_index

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from pneumonia.compute import parallel_map
-from pneumonia.params import Compute, MedMnist
+from pneumonia.parameter_blocks import Compute, MedMnist
 from pneumonia.sources.fetching import Download, cache_directory, fetch_file, provenance
 from pneumonia.sources.raw import Film, write_index
 

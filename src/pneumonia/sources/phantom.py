@@ -18,7 +18,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from scipy.ndimage import gaussian_filter
 
 from pneumonia.compute import parallel_map
-from pneumonia.params import Compute, Phantom
+from pneumonia.parameter_blocks import Compute, Phantom
 from pneumonia.sources.raw import Box, Film, write_index
 from pneumonia.sources.thorax import FULL_LUNG, Anatomy, Chest, Map, Pose, draw_anatomy, draw_chest
 

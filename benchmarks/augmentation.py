@@ -1,0 +1,75 @@
+"""Our augmentation, one affine resampling and one photometric pass, beside the stack of Keras layers that does it.
+
+The like of blur is in both; noise, gamma and compression, which the stack has no layers for, are added in the last row.
+"""
+
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from pneumonia.augmentation import Augment, draw
+from pneumonia.devices import describe
+from pneumonia.params import load_params
+
+BATCH, ROUNDS = 32, 12
+ONLY_OURS = {"gamma": 0.0, "noise": 0.0, "compression": 0.0}
+
+
+def films_a_second(models: dict[str, tuple[keras.Model, tuple]]) -> dict[str, float]:
+    """Each model's best rate on its batch, taken by turns."""
+    best = dict.fromkeys(models, 0.0)
+    for _ in range(ROUNDS):
+        for name, (model, batch) in models.items():
+            started = time.perf_counter()
+            model.predict_on_batch(batch)
+            best[name] = max(best[name], BATCH / (time.perf_counter() - started))
+    return best
+
+
+def ours(size: int, without: dict[str, float]) -> tuple[keras.Model, tuple]:
+    settings = load_params(Path(__file__).parents[1] / "params.yaml").train.augmentation
+    settings = settings.model_copy(update={"strength": 1.0, **without})
+    films = np.random.default_rng(0).integers(0, 255, (BATCH, size, size, 1), dtype=np.uint8)
+    pose, tone = draw(np.random.default_rng(0), np.ones(BATCH, bool), size, settings)
+    inputs = [keras.Input(each.shape[1:], dtype=each.dtype.name) for each in (films, pose, tone)]
+    return keras.Model(inputs, Augment(settings, 0)(*inputs, training=True)), [films, pose, tone]
+
+
+def stack(size: int, blur: bool) -> tuple[keras.Model, tuple]:
+    """The layers of Keras with the ranges of params.yaml."""
+    film = keras.Input((size, size, 1), dtype="uint8")
+    x = layers.Rescaling(1.0)(film)
+    one_by_one = [
+        layers.RandomRotation(0.12 / (2 * np.pi), fill_mode="constant"),
+        layers.RandomZoom(0.2, 0.2, fill_mode="constant"),
+        layers.RandomTranslation(0.1, 0.1, fill_mode="constant"),
+        layers.RandomContrast(0.3, value_range=(0, 255)),
+        layers.RandomBrightness(0.15, value_range=(0, 255)),
+    ]
+    if blur:
+        one_by_one.append(layers.RandomGaussianBlur(kernel_size=5, value_range=(0, 255)))
+    for layer in one_by_one:
+        x = layer(x, training=True)
+    return keras.Model(film, x), np.random.default_rng(0).integers(0, 255, (BATCH, size, size, 1), dtype=np.uint8)
+
+
+def main() -> None:
+    print(f"{describe()}, batches of {BATCH}, films/s, the best of {ROUNDS} taken by turns")
+    print("size  what                                       ours  Keras' layers   ratio   (wanted: 3)")
+    for size in (224, 299):
+        pairs = {
+            "affine, contrast, brightness": (ours(size, {**ONLY_OURS, "blur": 0.0}), stack(size, blur=False)),
+            "the same and blur": (ours(size, ONLY_OURS), stack(size, blur=True)),
+            "all of ours, against the stack with blur": (ours(size, {}), stack(size, blur=True)),
+        }
+        for what, (mine, theirs) in pairs.items():
+            rates = films_a_second({"ours": mine, "theirs": theirs})
+            ratio = rates["ours"] / rates["theirs"]
+            print(f"{size:4}  {what:40} {rates['ours']:6.0f} {rates['theirs']:14.0f} {ratio:7.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""A picture of what the network sees in training."""
+
+import keras
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pneumonia.augmentation import Augment
+from pneumonia.dataset import TrainingBatches
+from pneumonia.labels import class_names
+from pneumonia.params import Params
+
+ROWS, COLUMNS = 3, 6
+
+
+def plot_batch(params: Params, images: np.ndarray, rows: pd.DataFrame) -> Figure:
+    """The first films of the first batch, blended and augmented as in training, with their targets and weights.
+
+    `images` are the packed films, uint8 (N, S, S), `rows` those of `train.csv`.
+    """
+    inputs, target, weight = TrainingBatches(images, rows, params)[0]
+    shown = Augment(params.train.augmentation, params.seed)(**inputs, training=True)
+    films = keras.ops.convert_to_numpy(shown)[..., 0]
+    names = class_names(params.task)
+    shares = np.hstack([1 - target, target]) if target.shape[1] == 1 else target
+    figure = Figure(figsize=(2 * COLUMNS, 2.35 * ROWS), layout="constrained")
+    for axes in (grid := figure.subplots(ROWS, COLUMNS).ravel()):
+        axes.axis("off")
+    for axes, film, share, each in zip(grid, films, shares, weight, strict=False):
+        axes.imshow(film, cmap="gray", vmin=0, vmax=255)
+        held = [f"{name} {part:.0%}" if part < 1 else name for name, part in zip(names, share, strict=True) if part]
+        axes.set_title(f"{', '.join(held)}\nweight {each:.2f}", fontsize=8)
+    figure.suptitle(f"first batch as it is learnt from, task {params.task}, model {params.model}")
+    return figure

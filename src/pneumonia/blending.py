@@ -1,0 +1,64 @@
+"""Blends of two training films: mixup (Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018) and cutmix
+(Yun et al., CutMix, ICCV 2019).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pneumonia.parameter_blocks import Train
+
+
+class Blend(NamedTuple):
+    """How much of each film stays: `share`, float32 (B,), and whether the rest is cut out, bool (B,), and where: the
+    rectangles' top, bottom, left and right, int (B, 4), in pixels.
+    """
+
+    share: np.ndarray
+    cut: np.ndarray
+    box: np.ndarray
+
+
+def draw_blend(rng: np.random.Generator, batch: int, size: int, settings: Train) -> Blend:
+    """Random blends of `batch` films of `size` × `size` pixels, by `settings.mixup` and `settings.cutmix`.
+
+    The rectangle of a cut lies about a place anywhere in the film, and what the border takes of it stays: the share is
+    that of the pixels.
+    """
+    cut = (
+        rng.random(batch)
+        < {(True, False): 0, (False, True): 1, (True, True): 0.5}[settings.mixup > 0, settings.cutmix > 0]
+    )
+    share = np.ones(batch)
+    for chosen, alpha in ((~cut, settings.mixup), (cut, settings.cutmix)):
+        if alpha > 0:
+            share = np.where(chosen, rng.beta(alpha, alpha, batch), share)
+    half = (size * np.sqrt(1 - share) / 2).astype(int)
+    centre = rng.integers(0, size, (2, batch))
+    edges = np.clip([centre[0] - half, centre[0] + half, centre[1] - half, centre[1] + half], 0, size)
+    kept = 1 - (edges[1] - edges[0]) * (edges[3] - edges[2]) / size**2
+    return Blend(np.where(cut, kept, share).astype("float32"), cut, edges.T)
+
+
+def blend_images(images: np.ndarray, others: np.ndarray, blend: Blend) -> np.ndarray:
+    """Each of `images`, uint8 (B, S, S), with its blend of that of `others`, rounded to uint8."""
+    blended = images.copy()
+    for number, (share, cut, (top, bottom, left, right)) in enumerate(zip(*blend, strict=True)):
+        if cut:
+            blended[number, top:bottom, left:right] = others[number, top:bottom, left:right]
+        else:
+            blended[number] = np.rint(share * images[number] + (1 - share) * others[number])
+    return blended
+
+
+def blend_targets(
+    target: np.ndarray, weight: np.ndarray, other: np.ndarray, other_weight: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Targets float32 (B, C) and weights float32 (B,) whose cross-entropy is the blend of the two films' own.
+
+    Cross-entropy is linear in the target: share · w · CE(t) + (1 - share) · w' · CE(t') = W · CE(T), with W the blend
+    of the weights and T that of the targets by their share of W.
+    """
+    blended = share * weight + (1 - share) * other_weight
+    of_first = (share * weight / blended)[:, None]
+    return of_first * target + (1 - of_first) * other, blended

@@ -1,0 +1,68 @@
+"""What a killed training leaves behind, so that the next one goes on where it stopped."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from pneumonia.files import whole_file
+
+
+@dataclass(frozen=True)
+class State:
+    """A training after a whole epoch.
+
+    `rows` are those of the history so far, `precision` what it is trained in, `variables` all that the next step
+    depends on (weights, statistics, random generators, then the optimizer's), `best` the weights of the best epoch.
+    """
+
+    rows: list[dict[str, float]]
+    precision: str
+    variables: list[np.ndarray]
+    best: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The one file that holds a training's last state and its MLflow run.
+
+    `identity` says what is trained on what: a state of another identity is no state of this training.
+    """
+
+    path: Path
+    identity: str
+
+    def read(self) -> tuple[State, str] | None:
+        """The state that was left and its run's id, or None where none of this identity can be read."""
+        try:
+            with np.load(self.path) as file:
+                facts = json.loads(str(file["facts"]))
+                if facts["identity"] != self.identity:
+                    return None
+                variables = [file[f"variable_{number}"] for number in range(facts["variables"])]
+                best = [file[f"best_{number}"] for number in range(facts["best"])]
+        except (FileNotFoundError, BadZipFile, KeyError, ValueError):
+            return None
+        return State(facts["rows"], facts["precision"], variables, best), facts["run_id"]
+
+    def write(self, state: State, run_id: str) -> None:
+        """Replace the state as a whole."""
+        facts = {
+            "identity": self.identity,
+            "run_id": run_id,
+            "rows": state.rows,
+            "precision": state.precision,
+            "variables": len(state.variables),
+            "best": len(state.best),
+        }
+        arrays: dict[str, Any] = {f"variable_{number}": values for number, values in enumerate(state.variables)}
+        arrays |= {f"best_{number}": values for number, values in enumerate(state.best)}
+        with whole_file(self.path) as partial:
+            np.savez(partial, facts=json.dumps(facts), **arrays)
+
+    def remove(self) -> None:
+        """Forget the state: the training is complete."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+"""What the backend trains on, and on how many at once: the one place that asks a backend by its name."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+BFLOAT16_FROM = (8, 0)
+"""The compute capability from which NVIDIA's GPUs multiply in bfloat16 (Ampere)."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU that the backend sees: its name and its compute capability."""
+
+    name: str
+    capability: tuple[int, int]
+
+
+def gpus() -> list[Gpu]:
+    """The GPUs that the backend sees, none on a machine without."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        found = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+        return [Gpu(gpu.get("device_name", "GPU"), gpu.get("compute_capability", (0, 0))) for gpu in found]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        devices = [device for device in jax.devices() if device.platform == "gpu"]
+        # A capability is "9.0"; a GPU that is not NVIDIA's has none.
+        capabilities = [str(getattr(device, "compute_capability", "0.0")).split(".") for device in devices]
+        return [
+            Gpu(device.device_kind, (int(major), int(minor)))
+            for device, (major, minor) in zip(devices, capabilities, strict=True)
+        ]
+    import torch
+
+    numbers = range(torch.cuda.device_count())
+    return [Gpu(torch.cuda.get_device_name(each), torch.cuda.get_device_capability(each)) for each in numbers]
+
+
+def describe() -> str:
+    """Backend and devices in words, for the run: `jax on 2 × NVIDIA H200`."""
+    names = [gpu.name for gpu in gpus()]
+    counted = [f"{names.count(name)} × {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]
+    machine = ", ".join(counted) or f"{platform.machine()} CPU, {os.cpu_count()} cores"
+    processes = f" of each of {process()[1]} processes" if process()[1] > 1 else ""
+    return f"{keras.backend.backend()} on {machine}{processes}"
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether all GPUs, or without one the CPU, multiply in bfloat16 by an instruction of their own."""
+    if found := gpus():
+        return all(gpu.capability >= BFLOAT16_FROM for gpu in found)
+    cpu = Path("/proc/cpuinfo")
+    return cpu.is_file() and "avx512_bf16" in cpu.read_text()
+
+
+def process() -> tuple[int, int]:
+    """The number of this process, from 0, and how many train together."""
+    if keras.backend.backend() != "jax":
+        return 0, 1
+    import jax
+
+    return jax.process_index(), jax.process_count()
+
+
+def join_processes() -> None:
+    """Join the other processes that train together, where Keras' environment variables name them (JAX alone).
+
+    Must come before anything that uses a device.
+    """
+    if os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES"):
+        keras.distribution.initialize()
+
+
+@contextmanager
+def data_parallel() -> Iterator[int]:
+    """Within it a network is built and trained on all devices at once, each with its share of a batch.
+
+    Gives the number of shares that a batch must fall into; with one device nothing is different.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        several = len(devices) > 1
+        strategy = tf.distribute.MirroredStrategy([device.name for device in devices]) if several else None
+        with strategy.scope() if strategy else nullcontext():
+            yield 1  # TensorFlow shares out a batch of any size
+        return
+    if keras.backend.backend() == "jax" and len(keras.distribution.list_devices()) > 1:
+        before = keras.distribution.distribution()
+        keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+        try:
+            yield len(keras.distribution.list_devices())
+        finally:
+            keras.distribution.set_distribution(before)
+        return
+    yield 1

@@ -1,0 +1,121 @@
+"""The history of a training, and what is decided by it: the best epoch, when to stop, when to slow down."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from pneumonia.checkpoint import State
+from pneumonia.errors import UserError
+from pneumonia.parameter_blocks import Train
+
+PLATEAU_FACTOR = 0.3
+
+
+class History(keras.callbacks.Callback):
+    """The rows of the history: epoch from 1, phase from 1, losses and metrics, learning rate, seconds.
+
+    All that is decided follows from the rows, so a training that is resumed with them decides alike. With a moving
+    average of the weights, it is the average that is validated and kept.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        settings: Train,
+        precision: str,
+        on_epoch: Callable[[State], None],
+        resumed: State | None,
+    ) -> None:
+        super().__init__()
+        self.network, self.settings, self.precision, self.on_epoch = network, settings, precision, on_epoch
+        self.rows = list(resumed.rows) if resumed else []
+        self.best = resumed.best if resumed else []
+        self.phase, self.learning_rate = 0, 0.0
+
+    def begin(self, phase: int, learning_rate: float) -> None:
+        """Take the rows that follow as those of `phase`, from 1, with its `learning_rate` before any schedule."""
+        self.phase, self.learning_rate = phase, learning_rate
+
+    def epochs_done(self) -> int:
+        """How many epochs of this phase there are."""
+        return len(self._watched())
+
+    def is_stopped(self) -> bool:
+        """Whether this phase has waited for a better epoch as long as `patience`."""
+        return epochs_without_better(self._watched()) >= self.settings.patience
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Start the epoch's clock."""
+        self.started = time.monotonic()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Put the moving average in the place of the weights."""
+        if self.settings.ema:
+            self.last_step = [ops.convert_to_numpy(each) for each in self.model.trainable_variables]
+            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Remember the weights that were validated, and take back those of the last step."""
+        self.validated = self.network.get_weights()
+        if self.settings.ema:
+            for variable, value in zip(self.model.trainable_variables, self.last_step, strict=True):
+                variable.assign(value)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Add the epoch's row, tell it on with the state, and decide how to go on."""
+        values = {key: float(value) for key, value in (logs or {}).items() if key != "learning_rate"}
+        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        if not math.isfinite(values["loss"]):
+            raise UserError(
+                f"the loss was {values['loss']} in epoch {epoch + 1} at learning rate {rate:g}; "
+                "try a smaller train.learning_rate, train.clip_norm 1.0 or train.precision float32"
+            )
+        seconds = time.monotonic() - self.started
+        self.rows.append({"epoch": epoch + 1, "phase": self.phase, **values, "learning_rate": rate, "seconds": seconds})
+        if epochs_without_better(self._loss_like(self.rows)) == 0:
+            self.best = self.validated
+        if self.settings.schedule == "plateau":
+            reductions = plateaus(self._watched(), max(1, self.settings.patience // 3))
+            self.model.optimizer.learning_rate = self.learning_rate * PLATEAU_FACTOR**reductions
+        self.on_epoch(State(list(self.rows), self.precision, variables(self.model), self.best))
+        self.model.stop_training = self.is_stopped()
+
+    def _watched(self) -> list[float]:
+        return self._loss_like([row for row in self.rows if row["phase"] == self.phase])
+
+    def _loss_like(self, rows: list[dict[str, float]]) -> list[float]:
+        """What is monitored, of each of `rows`, so that less is better."""
+        sign = 1 if self.settings.monitor == "val_loss" else -1
+        return [sign * row[self.settings.monitor] for row in rows]
+
+
+def variables(learner: keras.Model) -> list[np.ndarray]:
+    """All that the next step depends on: weights, statistics and random generators, then the optimizer's own."""
+    return [ops.convert_to_numpy(each) for each in learner.variables + learner.optimizer.variables]
+
+
+def restore(learner: keras.Model, values: list[np.ndarray]) -> None:
+    """Set what `variables` gave."""
+    for variable, value in zip(learner.variables + learner.optimizer.variables, values, strict=True):
+        variable.assign(value)
+
+
+def epochs_without_better(losses: list[float]) -> int:
+    """How many epochs came after the best one, the first of equals; 0 where there are none."""
+    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+
+
+def plateaus(losses: list[float], patience: int) -> int:
+    """How often `patience` epochs in a row brought nothing better."""
+    count, waited, best = 0, 0, math.inf
+    for loss in losses:
+        waited = 0 if loss < best else waited + 1
+        best = min(best, loss)
+        if waited == patience:
+            count, waited = count + 1, 0
+    return count

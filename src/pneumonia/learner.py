@@ -1,0 +1,79 @@
+"""The model that is fitted: a network behind the augmentation, with the losses of its auxiliary heads."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from pneumonia.augmentation import TONE, Augment
+from pneumonia.optimization import make_loss, make_optimizer
+from pneumonia.parameter_blocks import Train
+
+AUXILIARY_WEIGHT = 0.3
+"""Of an auxiliary head's loss (Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 5)."""
+
+
+class Learner(keras.Model):
+    """A model whose first output is what counts; the others are auxiliary heads that only add to the training loss."""
+
+    auxiliary_loss: keras.losses.Loss
+
+    def compute_loss(
+        self,
+        x: keras.KerasTensor | None = None,
+        y: keras.KerasTensor | None = None,
+        y_pred: keras.KerasTensor | None = None,
+        sample_weight: keras.KerasTensor | None = None,
+        training: bool = True,
+    ) -> keras.KerasTensor:
+        """The loss of the first output, in training with those of the auxiliary heads."""
+        first, *auxiliary = keras.tree.flatten(y_pred)
+        loss = super().compute_loss(x, y, first, sample_weight, training)
+        for other in auxiliary if training else []:
+            loss = loss + AUXILIARY_WEIGHT * self.auxiliary_loss(y, other, sample_weight)
+        return loss
+
+    def compute_metrics(
+        self,
+        x: keras.KerasTensor,
+        y: keras.KerasTensor,
+        y_pred: keras.KerasTensor,
+        sample_weight: keras.KerasTensor | None = None,
+    ) -> dict[str, float]:
+        """The metrics of the first output against the class that a blend holds most of."""
+        first = keras.tree.flatten(y_pred)[0]
+        if first.shape[-1] == 1:
+            y = ops.cast(y > 0.5, "float32")
+        else:
+            y = ops.one_hot(ops.argmax(y, axis=-1), first.shape[-1], dtype="float32")
+        return super().compute_metrics(x, y, first, sample_weight)
+
+
+def make_learner(network: keras.Model, settings: Train, seed: int) -> Learner:
+    """`network` behind the augmentation, on the inputs of `dataset.TrainingBatches`."""
+    size = network.input_shape[1]
+    inputs = {
+        "image": keras.Input((size, size, 1), dtype="uint8", name="image"),
+        "pose": keras.Input((8,), dtype="float32", name="pose"),
+        "tone": keras.Input((TONE,), dtype="float32", name="tone"),
+    }
+    return Learner(inputs, network(Augment(settings.augmentation, seed)(**inputs)))
+
+
+def compile_learner(learner: Learner, settings: Train, learning_rate: float, epochs: int, steps: int) -> None:
+    """Give `learner` a fresh optimizer for `epochs` of `steps` batches, its loss and its metrics."""
+    classes = keras.tree.flatten(learner.output)[0].shape[-1]
+    accuracy = keras.metrics.BinaryAccuracy if classes == 1 else keras.metrics.CategoricalAccuracy
+    learner.compile(
+        make_optimizer(settings, learning_rate, epochs, steps),
+        make_loss(settings, classes),
+        # The area under the ROC curve of each class against the others, averaged over the classes.
+        weighted_metrics=[accuracy(name="accuracy"), keras.metrics.AUC(name="auc", multi_label=classes > 1)],
+    )
+    learner.auxiliary_loss = make_loss(settings, classes)
+    learner.optimizer.build(learner.trainable_variables)
+
+
+def plain_inputs(images: np.ndarray) -> dict[str, np.ndarray]:
+    """The inputs of a learner for films uint8 (B, S, S) as they are: outside training it looks at nothing else."""
+    unused = {"pose": np.zeros((len(images), 8), "float32"), "tone": np.zeros((len(images), TONE), "float32")}
+    return {"image": images[..., None], **unused}

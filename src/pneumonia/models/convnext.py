@@ -1,0 +1,29 @@
+"""ConvNeXt-Tiny (Liu et al., A ConvNet for the 2020s, CVPR 2022). 27.8 M parameters."""
+
+import keras
+
+from pneumonia.models.ends import STANDARDISED
+from pneumonia.models.pretrained import build_pretrained
+from pneumonia.parameter_blocks import Pretrained
+
+INPUT_SIZE = 224  # as published
+
+
+def build(settings: Pretrained, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network (see `models` and `models.pretrained`)."""
+    return build_pretrained(_flat_convnext, STANDARDISED, 32, settings, image_size, outputs, weights)
+
+
+def _flat_convnext(**options: object) -> keras.Model:
+    """Keras' ConvNeXt-Tiny with the layers of its stem and its down-sampling, each a model in a model, in one graph."""
+    nested = keras.applications.ConvNeXtTiny(include_preprocessing=False, **options)
+
+    def call(layer: keras.layers.Layer, *inputs: keras.KerasTensor, **arguments: object) -> keras.KerasTensor:
+        if not isinstance(layer, keras.Sequential):
+            return layer(*inputs, **arguments)
+        (x,) = inputs
+        for inner in layer.layers:
+            x = inner(x)
+        return x
+
+    return keras.models.clone_model(nested, nested.input, lambda layer: layer, call_function=call)

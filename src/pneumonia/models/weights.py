@@ -1,0 +1,80 @@
+"""A weight file of the user's own, into any of the networks."""
+
+from collections import Counter
+from pathlib import Path
+
+import h5py
+import keras
+from keras.saving import load_model
+
+from pneumonia.errors import UserError
+
+Shape = tuple[int, ...]
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Load a `.keras` or `.weights.h5` file into `model`.
+
+    Raises:
+        UserError: no such file, not such a file, or the first layer that does not fit, and why.
+    """
+    if not path.is_file():
+        raise UserError(f"weights {path}: no such file")
+    try:
+        if path.suffix == ".keras":
+            other = load_model(path, compile=False)
+            _check(model, [(layer.name, _shapes(layer)) for layer in other.layers if layer.weights], path)
+            model.set_weights(other.get_weights())
+        else:
+            _check(model, _stored_shapes(model, path), path)
+            model.load_weights(path)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"weights {path}: cannot be read as a .keras or .weights.h5 file ({reason})") from error
+
+
+def _check(model: keras.Model, stored: list[tuple[str, list[Shape]]], path: Path) -> None:
+    """Compare layer by layer, in the order of the graph."""
+    wanted = [(layer.name, _shapes(layer)) for layer in model.layers if layer.weights]
+    for (name, shapes), (stored_name, stored_shapes) in zip(wanted, stored, strict=False):
+        if shapes != stored_shapes:
+            raise UserError(
+                f"weights {path}: do not fit model {model.name}: its layer {name!r} has weights of shapes "
+                f"{_list(shapes)}, the file's {stored_name!r} {_list(stored_shapes)}"
+            )
+    if len(wanted) != len(stored):
+        raise UserError(
+            f"weights {path}: do not fit model {model.name}: it has {len(wanted)} layers with weights, the file "
+            f"{len(stored)}; the first without its like is {(wanted + stored)[min(len(wanted), len(stored))][0]!r}"
+        )
+
+
+def _stored_shapes(model: keras.Model, path: Path) -> list[tuple[str, list[Shape]]]:
+    """Name and shapes of each layer in a `.weights.h5` file: those that `model` has in its order, then the others.
+
+    Keras stores a layer under its kind and its number among those of its kind, `separable_conv2d_3`.
+    """
+    stored = {}
+    with h5py.File(path) as file:
+        for place, group in file["layers"].items():
+            variables = group.get("vars", {})
+            if len(variables):
+                kind, _, number = place.rpartition("_")
+                key = (kind, int(number)) if number.isdigit() else (place, 0)
+                shapes = [tuple(variables[each].shape) for each in sorted(variables, key=int)]
+                stored[key[0].replace("_", ""), key[1]] = (variables.attrs.get("name", place), shapes)
+    in_order, seen = [], Counter[str]()
+    for layer in model.layers:
+        kind = type(layer).__name__.lower()
+        if layer.weights:
+            in_order.append(stored.pop((kind, seen[kind]), ("nothing", [])))
+        seen[kind] += 1
+    return in_order + list(stored.values())
+
+
+def _shapes(layer: keras.layers.Layer) -> list[Shape]:
+    return [tuple(weight.shape) for weight in layer.weights]
+
+
+def _list(shapes: list[Shape]) -> str:
+    return ", ".join("×".join(map(str, shape)) for shape in shapes) or "none"

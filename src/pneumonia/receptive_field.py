@@ -1,0 +1,249 @@
+"""What a unit of a network sees of the film, and what the network costs.
+
+The theoretical receptive field is walked through the graph as Araujo, Norris, Sim, Computing Receptive Fields of
+Convolutional Neural Networks (Distill 2019) do. The effective one, how much each pixel of it weighs, is a gradient: Luo
+et al., Understanding the Effective Receptive Field in Deep Convolutional Neural Networks (NeurIPS 2016).
+"""
+
+import math
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import ops
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+# Layers and operations by the names of their classes, since those of `keras.ops` are not public.
+CONVOLUTIONS = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D"}
+POOLINGS = {"MaxPooling2D", "AveragePooling2D", "MaxPool", "AveragePool"}
+WHOLE_FILM = {"GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"}
+MERGES = {"Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Average", "Maximum", "Minimum", "Concatenate"}
+ACTIVATIONS = {"Activation", "Gelu", "HardSigmoid", "LeakyReLU", "ReLU", "Relu", "Relu6", "Sigmoid", "Silu", "Tanh"}
+NORMALISATIONS = {"BatchNormalization", "LayerNormalization", "LayerScale", "Normalization", "Rescaling"}
+OTHERS = {"Cast", "Dense", "Dropout", "Exp", "GetItem", "Pad", "Power", "Reshape", "Sqrt", "Square", "StochasticDepth"}
+POINTWISE = MERGES | ACTIVATIONS | NORMALISATIONS | OTHERS
+"""Those that, if a map keeps its shape, mix channels at most. `_through` raises for what is in none of these sets."""
+COLUMNS = ["layer", "type", "output", "receptive_field", "stride", "first_pixel", "parameters", "multiply_adds"]
+Shape = tuple[int, ...]  # the batch first
+
+
+class Span(NamedTuple):
+    """What a map sees along one axis of the film: how many places it has, and which pixels the first of them sees."""
+
+    first: int  # negative: in the padding
+    last: int
+    stride: int
+    places: int
+
+    @property
+    def side(self) -> int:
+        """The receptive field, pixels."""
+        return self.last - self.first + 1
+
+
+Field = tuple[Span, ...]  # along rows, along columns
+
+
+class Step(NamedTuple):
+    """A call of an operation, what a place of its output sees (None: the whole film), and if its inputs' saw else."""
+
+    operation: keras.Operation
+    output: keras.KerasTensor
+    field: Field | None
+    changed: bool
+
+
+class Cost(NamedTuple):
+    """Of a network: weights, multiply-adds a film; of its last feature map: receptive field and stride, pixels."""
+
+    parameters: int
+    multiply_adds: int
+    receptive_field: int
+    stride: int
+
+
+def layer_table(network: keras.Model) -> pd.DataFrame:
+    """The spatial and dense layers between the film (B, S, S, 1) and the first output, a row each, in graph order.
+
+    Columns: `layer`, `type`, `output` ("64x64x32"), `receptive_field` (pixels a side), `stride` (pixels from a place to
+    the next), `first_pixel` (the first that the first place sees; negative: in the padding), these three <NA> where a
+    unit sees the whole film; `parameters`; `multiply_adds` (a film; of convolutions and dense layers, without biases).
+
+    Where paths meet, a place sees what any of them saw: the largest field, where they share a centre. The gate of a
+    squeeze-and-excitation has seen the whole film but no place of it, and is left out where it meets its map.
+    Auxiliary outputs, which only training has, are not in the table.
+
+    Raises:
+        ValueError: an operation that does to places what is not known here; paths of other strides that meet.
+    """
+    rows = []
+    for operation, output, field, changed in _walk(network, _film(network)):
+        kind = type(operation).__name__
+        layer = isinstance(operation, keras.layers.Layer) and not isinstance(operation, keras.Model)
+        if changed or kind == "Dense" or (layer and len(output.shape) == 4):
+            widest = max(field, key=lambda span: span.side) if field else None
+            seen = (widest.side, widest.stride, widest.first) if widest else (None, None, None)
+            parameters = operation.count_params() if layer else 0
+            shape = "x".join(map(str, output.shape[1:]))
+            rows.append((operation.name, kind, shape, *seen, parameters, _multiply_adds(operation, output)))
+    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COLUMNS[3:], "Int64"))
+
+
+def summary(network: keras.Model) -> Cost:
+    """What `network` costs and sees, up to its first output. It raises what `layer_table` does."""
+    table = layer_table(network)
+    last = table.dropna().iloc[-1]
+    parameters = keras.Model(network.inputs, network.outputs[0]).count_params()
+    return Cost(parameters, int(table["multiply_adds"].sum()), int(last["receptive_field"]), int(last["stride"]))
+
+
+def effective_receptive_field(network: keras.Model, films: np.ndarray) -> np.ndarray:
+    """How much each pixel weighs in the middle unit of the last feature map: float32 (S, S), scaled to 1 at most.
+
+    It is the mean over `films`, uint8 (N, S, S, 1), of the unit's |gradient|; the unit is the mean over the channels,
+    in inference and in float32. `network` is left as it was.
+
+    Raises:
+        ValueError: as `layer_table`, or the unit answers to no pixel of any film.
+    """
+    last = next(step.output for step in reversed(_walk(network, _film(network))) if step.field)
+    probe = _Probe(keras.Model(network.inputs, last), films.shape)
+    weights = probe.features.trainable_variables
+    policies = [(layer, layer.dtype_policy) for layer in probe.features._flatten_layers(include_self=False)]
+    try:
+        for weight in weights:
+            weight.trainable = False
+        for layer, _ in policies:
+            layer.dtype_policy = "float32"  # in float16 a gradient as small as a pixel's is 0
+        probe.compile(keras.optimizers.SGD(1.0))
+        probe.fit(films.astype("float32"), batch_size=len(films), shuffle=False, verbose=0)
+    finally:
+        for weight in weights:
+            weight.trainable = True
+        for layer, policy in policies:
+            layer.dtype_policy = policy
+    field = np.abs(ops.convert_to_numpy(probe.offset)).mean(axis=0)[..., 0]
+    if not field.max() > 0:
+        raise ValueError("the middle unit of the last feature map answers to no pixel of these films")
+    return field / field.max()
+
+
+def effective_size(effective: np.ndarray) -> float:
+    """The side, pixels, of a square with as many pixels as weigh over 1 - 95.45 % of the heaviest (Luo et al.)."""
+    return float(np.sqrt((effective > (1 - 0.9545) * effective.max()).sum()))
+
+
+class _Probe(keras.Model):
+    """A learner of an offset on the films, zeros at first, and of nothing else.
+
+    Its loss is the sum over the films of the middle unit, so that what one step of SGD at a rate of 1 takes off the
+    offset is the unit's gradient: the one way to it that is the same on all backends of Keras.
+    """
+
+    def __init__(self, features: keras.Model, shape: Shape) -> None:
+        super().__init__(name="probe", dtype="float32")
+        self.features = features
+        self.offset = self.add_weight(shape=shape, initializer="zeros", name="offset")
+
+    def call(self, films: keras.KerasTensor) -> keras.KerasTensor:
+        """Films (N, S, S, 1) → the last feature map (N, H, W, C)."""
+        maps = self.features(films + self.offset, training=False)
+        _, rows, columns, _ = maps.shape
+        self.add_loss(ops.sum(ops.mean(maps[:, rows // 2, columns // 2], axis=-1)))
+        return maps
+
+
+def plot_receptive_field(table: pd.DataFrame, effective: np.ndarray, film: np.ndarray) -> Figure:
+    """Left: the fields in a `layer_table`; right: the effective one, float32 (S, S), on `film`, uint8 (S, S[, 1])."""
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    last, size = table.dropna().iloc[-1], len(film)
+    spatial = table[table["type"].isin(CONVOLUTIONS | POOLINGS | MERGES)].dropna().reset_index()
+    for stride, layers in spatial.groupby("stride"):
+        left.scatter(layers.index + 1, layers["receptive_field"], s=14, label=f"stride {stride}", zorder=2)
+    left.axhline(size, color="grey", linestyle="--", linewidth=1, label=f"the film: {size}")
+    left.set(title="receptive field by layer", xlabel="layer", ylabel="pixels a side", ylim=(0, None))
+    left.legend(frameon=False)
+    left.spines[["top", "right"]].set_visible(False)
+    left.grid(alpha=0.2)
+
+    first = last["first_pixel"] + int(last["output"].split("x")[0]) // 2 * last["stride"]
+    low, high = max(first, 0) - 0.5, min(first + last["receptive_field"], size) - 0.5  # a pixel's edges are at ±0.5
+    right.imshow(film.reshape(size, size), cmap="gray", vmin=0, vmax=255)
+    heat = right.imshow(effective, cmap="plasma", norm=PowerNorm(0.5, 0, 1), alpha=np.sqrt(effective))  # tails too
+    figure.colorbar(heat, label="|gradient|, of the maximum", shrink=0.8)
+    right.add_patch(Rectangle((low, low), high - low, high - low, fill=False, color="cyan", linewidth=2, clip_on=False))
+    sizes = f"theoretical {last['receptive_field']} px (outlined), effective {effective_size(effective):.0f} px"
+    right.set(title=f"what the middle unit sees\n{sizes}", xticks=[], yticks=[])
+    return figure
+
+
+def _film(network: keras.Model) -> Field:
+    return tuple(Span(0, 0, 1, places) for places in network.inputs[0].shape[1:3])
+
+
+def _walk(network: keras.Model, start: Field | None) -> list[Step]:
+    """The operations from the input, a place of which sees `start`, to the first output."""
+    steps: list[Step] = []
+    fields: dict[int, Field | None] = {}
+    for operation in keras.Function(network.inputs[0], network.outputs[0]).operations:
+        inputs, output = keras.tree.flatten(operation.input), keras.tree.flatten(operation.output)[0]
+        if any(id(tensor) not in fields for tensor in inputs):
+            raise ValueError(f"{operation.name}: it, or what feeds it, is called twice or has several outputs")
+        seen = [fields[id(tensor)] for tensor in inputs]
+        if not seen:
+            field = start
+        elif isinstance(operation, keras.Model):  # as ConvNeXt has from a stage to the next
+            inner = _walk(operation, seen[0])
+            steps += inner[1:]  # without its input
+            field = inner[-1].field
+        else:
+            field = _through(operation, [field for field in seen if field], inputs[0].shape, output.shape)
+        fields[id(output)] = field
+        steps.append(Step(operation, output, field, field is not None and field not in seen))
+    return steps
+
+
+def _through(operation: keras.Operation, fields: list[Field], before: Shape, after: Shape) -> Field | None:
+    """What a place of the output sees; `fields`: what those of the inputs do; the shapes of first input and output."""
+    kind = type(operation).__name__
+    if not fields or kind in WHOLE_FILM:
+        return None
+    field = tuple(
+        Span(min(span.first for span in spans), max(span.last for span in spans), *spans[0][2:])
+        for spans in zip(*fields, strict=True)
+    )
+    aligned = len({tuple(span[2:] for span in field) for field in fields}) == 1
+    places = tuple(span.places for span in field)  # local response normalisation reshapes them, to (B, H·W, C, 1)
+    if kind in CONVOLUTIONS | POOLINGS | {"ZeroPadding2D"} and before[1:3] == places:
+        return _through_window(operation, field, after)
+    along_channels = kind in POOLINGS and np.ravel(operation.pool_size)[0] == 1
+    along_channels |= kind in POINTWISE and set(np.ravel(getattr(operation, "axis", -1))) <= {-1, 3}
+    if aligned and along_channels and len(after) == 4 and (after[1:3] == places or after[1] == math.prod(places)):
+        return field
+    raise ValueError(f"{operation.name} ({kind}): what a place of its output sees is not known")
+
+
+def _through_window(operation: keras.Operation, field: Field, after: Shape) -> Field:
+    sizes = getattr(operation, "kernel_size", getattr(operation, "pool_size", (1, 1)))  # padding by itself: one pixel
+    strides = getattr(operation, "strides", None) or sizes
+    dilations = getattr(operation, "dilation_rate", 1)
+    spans = []
+    for axis, (first, last, stride, places) in enumerate(field):
+        size, step, dilation = (int(np.broadcast_to(pair, 2)[axis]) for pair in (sizes, strides, dilations))
+        reach = (size - 1) * dilation
+        missing = max((after[1 + axis] - 1) * step + reach + 1 - places, 0)  # which "same" pads; none if "valid"
+        before = missing // 2 if operation.padding in ("same", "valid") else operation.padding[axis][0]
+        spans.append(Span(first - before * stride, last + (reach - before) * stride, stride * step, after[1 + axis]))
+    return tuple(spans)
+
+
+def _multiply_adds(operation: keras.Operation, output: keras.KerasTensor) -> int:
+    """Every number of a kernel meets every place of the output once, in groups and separable convolutions too."""
+    if type(operation).__name__ not in CONVOLUTIONS | {"Dense"}:
+        return 0
+    kernels = sum(math.prod(weight.shape) for weight in operation.weights if len(weight.shape) > 1)  # no biases
+    return math.prod(output.shape[1:-1]) * kernels

@@ -1,0 +1,148 @@
+"""The same code on each backend that is installed, on several devices, and on several processes."""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from .conftest import REPOSITORY, write_params
+
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+from pneumonia.devices import describe, gpus, join_processes, process
+if os.environ.get("LOGICAL_CPUS"):
+    import tensorflow as tf
+    [cpu] = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+join_processes()
+import keras
+import numpy as np
+import pandas as pd
+from pneumonia.params import load_params
+from pneumonia.training import train
+
+films = np.random.default_rng(0).integers(0, 120, (30, 64, 64), dtype=np.uint8)
+classes = (np.arange(30) % 3 != 0).astype(int)
+films[classes == 1, 20:44, 20:44] += 100
+names = np.where(classes[:22], "pneumonia", "normal")
+rows = pd.DataFrame({"image": range(22), "class": names, "draws": 1, "augment": False, "weight": 1.0})
+val = np.arange(22, 30 - int(os.environ.get("FEWER", 0))), classes[22 : 30 - int(os.environ.get("FEWER", 0))]
+trained = train(load_params(Path("params.yaml")), films, rows, val, lambda state: None)
+np.savez(
+    f"out_{process()[0]}.npz",
+    predicted=keras.ops.convert_to_numpy(trained.model(films[:8, ..., None])),
+    **{f"weight_{number}": weight for number, weight in enumerate(trained.model.get_weights())},
+)
+if process()[0] == 0:
+    trained.model.save("model.keras")
+    trained.history.to_csv("history.csv", index=False)
+print("RESULT", json.dumps({"device": trained.device, "val_loss": trained.history["val_loss"].tolist()}))
+"""
+
+PREDICT = """
+import keras, numpy as np
+films = np.random.default_rng(0).integers(0, 120, (30, 64, 64), dtype=np.uint8)
+films[np.arange(30) % 3 != 0, 20:44, 20:44] += 100
+model = keras.saving.load_model("model.keras", compile=False)
+np.save("predicted.npy", keras.ops.convert_to_numpy(model(films[:8, ..., None])))
+"""
+
+
+def needs(module: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not installed")
+
+
+def start(folder: Path, script: str, **environment: str) -> subprocess.Popen:
+    variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(REPOSITORY / "src"), **environment}
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen) -> dict:
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors[-3000:]
+    results = [line.removeprefix("RESULT ") for line in output.splitlines() if line.startswith("RESULT ")]
+    return json.loads(results[0]) if results else {}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A folder with the parameters of a short training of the compact residual network."""
+    small = {"model": "resnet", "clean.image_size": 64, "train.epochs": 3, "train.batch_size": 8}
+    write_params(tmp_path / "params.yaml", small | {"train.precision": "float32", "train.ema": 0.5})
+    return tmp_path
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_train_and_their_model_predicts_alike_on_tensorflow(folder, backend):
+    needs(backend)
+    result = finish(start(folder, SCRIPT, KERAS_BACKEND=backend))
+    assert result["device"].startswith(f"{backend} on ")
+    assert len(result["val_loss"]) == 3
+    assert np.isfinite(result["val_loss"]).all()
+    finish(start(folder, PREDICT, KERAS_BACKEND="tensorflow"))
+    theirs = np.load(folder / "out_0.npz")["predicted"]
+    assert np.load(folder / "predicted.npy") == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("backend", "two_devices"),
+    [("tensorflow", {"LOGICAL_CPUS": "2"}), ("jax", {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"})],
+)
+def test_two_devices_share_each_batch(folder, backend, two_devices):
+    """With seven validation films, which do not fall into two equal parts."""
+    needs(backend)
+    result = finish(start(folder, SCRIPT, KERAS_BACKEND=backend, FEWER="1", **two_devices))
+    assert np.isfinite(result["val_loss"]).all()
+    [loss] = json.loads(finish_loss(folder))
+    best = min(result["val_loss"])
+    assert loss == pytest.approx(best, rel=1e-3)
+
+
+def finish_loss(folder: Path) -> str:
+    """The validation loss of the kept model, over all seven films, on one device."""
+    script = """
+import json, keras, numpy as np
+films = np.random.default_rng(0).integers(0, 120, (30, 64, 64), dtype=np.uint8)
+classes = (np.arange(30) % 3 != 0).astype(int)
+films[classes == 1, 20:44, 20:44] += 100
+model = keras.saving.load_model("model.keras", compile=False)
+predicted = np.array(model(films[22:29, ..., None]))
+smoothed = 0.95 * classes[22:29, None] + 0.025
+loss = -(smoothed * np.log(predicted) + (1 - smoothed) * np.log(1 - predicted)).mean()
+print("RESULT", json.dumps([float(loss)]))
+"""
+    return json.dumps(finish(start(folder, script)))
+
+
+def test_two_processes_on_loopback_end_with_identical_weights_and_one_history(folder):
+    needs("jax")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    together = {
+        "KERAS_BACKEND": "jax",
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
+        "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
+    }
+    processes = [start(folder, SCRIPT, **together, KERAS_DISTRIBUTION_PROCESS_ID=str(number)) for number in range(2)]
+    first, second = (finish(process) for process in processes)
+    assert first["val_loss"] == second["val_loss"]
+    assert "of each of 2 processes" in first["device"]
+    weights = [np.load(folder / f"out_{number}.npz") for number in range(2)]
+    assert set(weights[0]) == set(weights[1])
+    for name in weights[0]:
+        assert np.array_equal(weights[0][name], weights[1][name]), name
