@@ -134,24 +134,28 @@ def test_batch_norm_stays_as_it_was_while_all_layers_are_fine_tuned(make_params,
         assert all(same) if isinstance(before, keras.layers.BatchNormalization) else not any(same), before.name
 
 
-def test_a_pretrained_network_trains_its_head_first_and_then_from_the_named_layer(make_params, images, rows, tmp_path):
-    images = np.pad(images, ((0, 0), (6, 6), (6, 6)))
-    base = {
-        "model": "inception",
-        "clean.image_size": 76,
-        "train.epochs": 1,
-        "train.batch_size": 8,
-        "models.inception.head_epochs": 1,
-        "models.inception.fine_tune_from": "mixed10",
-    }
-    start = build_network(make_params(base | {"models.inception.weights": "random"})).model
+def test_a_network_with_weights_trains_its_head_first_and_then_from_the_named_layer(
+    make_params, images, rows, tmp_path
+):
+    base = {"model": "mobilenet_v2", "models.mobilenet_v2.alpha": 0.35, "train.epochs": 1}
+    base |= {"models.mobilenet_v2.head_epochs": 1, "models.mobilenet_v2.weights": "random"}
+    start = build_network(make_params(SMALL | base)).model
     start.save_weights(tmp_path / "own.weights.h5")
-    settings = make_params(base | {"models.inception.weights": str(tmp_path / "own.weights.h5")})
-    trained = fit(settings, images, rows)
-    assert len(trained.history) == 2
-    assert np.array_equal(start.layers[5].get_weights()[0], trained.model.layers[5].get_weights()[0])
-    head = [model.get_layer("probability").get_weights()[0] for model in (start, trained.model)]
-    assert not np.array_equal(*head)
+    own = {"models.mobilenet_v2.weights": str(tmp_path / "own.weights.h5")}
+    own["models.mobilenet_v2.fine_tune_from"] = "block_15_expand"
+    states = []
+    trained = fit(make_params(SMALL | base | own), images, rows, states.append)
+    assert trained.history["phase"].tolist() == [1, 2]
+
+    def changed(after):
+        pairs = zip(start.layers, after.layers, strict=True)
+        return [
+            one.name for one, other in pairs if not all(map(np.array_equal, one.get_weights(), other.get_weights()))
+        ]
+
+    assert changed(trained.model)[0] in ("block_15_expand", "probability")  # which epoch was better
+    start.set_weights(states[0].best)
+    assert changed(build_network(make_params(SMALL | base | own)).model) == ["probability"]
 
 
 def test_mixed_precision_trains_and_the_model_that_is_kept_computes_in_float32(make_params, images, rows, tmp_path):

@@ -92,7 +92,7 @@ def data_parallel() -> Iterator[int]:
         several = len(devices) > 1
         strategy = tf.distribute.MirroredStrategy([device.name for device in devices]) if several else None
         with strategy.scope() if strategy else nullcontext():
-            yield 1  # TensorFlow shares out a batch of any size
+            yield len(devices)
         return
     if keras.backend.backend() == "jax" and len(keras.distribution.list_devices()) > 1:
         before = keras.distribution.distribution()

@@ -56,8 +56,11 @@ class History(keras.callbacks.Callback):
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Put the moving average in the place of the weights."""
         if self.settings.ema:
-            self.last_step = [ops.convert_to_numpy(each) for each in self.model.trainable_variables]
+            self.last_step = [np.array(ops.convert_to_numpy(each)) for each in self.model.trainable_variables]
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+            for variable in self.model.trainable_variables:
+                # A copy: on JAX the weight and its average are one array now, which the next step would use up.
+                variable.assign(np.array(ops.convert_to_numpy(variable)))
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         """Remember the weights that were validated, and take back those of the last step."""
@@ -70,7 +73,7 @@ class History(keras.callbacks.Callback):
         """Add the epoch's row, tell it on with the state, and decide how to go on."""
         values = {key: float(value) for key, value in (logs or {}).items() if key != "learning_rate"}
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        if not math.isfinite(values["loss"]):
+        if not math.isfinite(values["loss"] + values["val_loss"]):
             raise UserError(
                 f"the loss was {values['loss']} in epoch {epoch + 1} at learning rate {rate:g}; "
                 "try a smaller train.learning_rate, train.clip_norm 1.0 or train.precision float32"

@@ -24,7 +24,7 @@ from pneumonia.parameter_blocks import (
     Train,
 )
 
-AUTO: dict[tuple[int | str, ...], list[str]] = {
+AUTO: dict[tuple[str, ...], list[str]] = {
     ("clean",): ["image_size"],
     ("train",): ["epochs", "batch_size", *Recipe.model_fields],
     ("train", "augmentation"): ["strength"],
@@ -121,14 +121,14 @@ def _without_auto(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _with_block(values: dict[str, Any], place: tuple[int | str, ...], block: dict[str, Any]) -> dict[str, Any]:
+def _with_block(values: dict[str, Any], place: tuple[str, ...], block: dict[str, Any]) -> dict[str, Any]:
     """A copy of `values` with `block` at `place`."""
     if not place:
         return block
-    return {**values, str(place[0]): _with_block(values[str(place[0])], place[1:], block)}
+    return {**values, place[0]: _with_block(values[place[0]], place[1:], block)}
 
 
-def _block(values: dict[str, Any], *keys: int | str) -> dict[str, Any]:
+def _block(values: dict[str, Any], *keys: str) -> dict[str, Any]:
     """The block at `keys`, empty where there is none: what is wrong there is told by the validation."""
     for key in keys:
         inner = values.get(key)
@@ -148,7 +148,7 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "value_error":
         return f"{key} {first['ctx']['error']}{more}"
     may_be = first["msg"].removeprefix("Input should be ")
-    if first["loc"][-1] in AUTO.get(first["loc"][:-1], []):
+    if first["loc"][-1] in AUTO.get(tuple(map(str, first["loc"][:-1])), []):
         may_be += ", or auto"
     shown = "" if isinstance(first["input"], dict) else f" is {first['input']!r};"
     return f"{key}{shown} it should be {may_be}{more}"

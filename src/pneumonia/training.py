@@ -114,6 +114,8 @@ def _fit(
         history.begin(number, phase.learning_rate)
         left = phase.epochs - history.epochs_done()
         if left == 0 or history.is_stopped():
+            # As `fit` does at its end: the next phase begins with the moving average.
+            learner.optimizer.finalize_variable_values(learner.trainable_variables)
             continue
         done = len(history.rows)
         log.info("%s: %d epochs at most", phase.name, left)

@@ -216,7 +216,7 @@ def test_without_weights_auto_says_loudly_that_it_starts_at_random_and_imagenet_
 ):
     """An address that nobody listens on stands for a machine without a network."""
     monkeypatch.setattr(keras.src.applications.inception_v3, "WEIGHTS_PATH_NO_TOP", "http://127.0.0.1:9/none.h5")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path))  # KERAS_HOME, which is read at import
     params = {"model": "inception", "clean.image_size": 75}
     network = build_network(make_params(params))
     assert network.weights == "random"

@@ -23,7 +23,7 @@ def keras_home(tmp_path, monkeypatch) -> None:
         place = tmp_path / file.relative_to(WEIGHTS)
         place.parent.mkdir(parents=True, exist_ok=True)
         os.symlink(file, place)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path))  # KERAS_HOME, which is read at import
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ def _flat_convnext(**options: object) -> keras.Model:
             return layer(*inputs, **arguments)
         (x,) = inputs
         for inner in layer.layers:
-            x = inner(x)
+            x = type(inner).from_config(inner.get_config())(x)
         return x
 
-    return keras.models.clone_model(nested, nested.input, lambda layer: layer, call_function=call)
+    flat = keras.models.clone_model(nested, nested.input, call_function=call)
+    flat.set_weights(nested.get_weights())
+    return flat
