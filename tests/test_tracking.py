@@ -128,7 +128,7 @@ def assert_complete(run_id: str, dataset: str = "phantom") -> None:
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["train.epochs"] == "14"
-    assert run.data.params["model.learning_rate"] == "0.001"
+    assert (run.data.params["model.weights"], run.data.params["train.learning_rate"]) == ("random", "0.001")
     assert run.data.metrics["test/roc_auc"] == 0.9
     assert run.data.metrics["training_seconds"] == 12.5
     steps = [(metric.step, metric.value) for metric in client.get_metric_history(run_id, "epoch/val_loss")]

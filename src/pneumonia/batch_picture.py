@@ -28,7 +28,8 @@ def plot_batch(params: Params, images: np.ndarray, rows: pd.DataFrame) -> Figure
         axes.axis("off")
     for axes, film, share, each in zip(grid, films, shares, weight, strict=False):
         axes.imshow(film, cmap="gray", vmin=0, vmax=255)
-        held = [f"{name} {part:.0%}" if part < 1 else name for name, part in zip(names, share, strict=True) if part]
-        axes.set_title(f"{', '.join(held)}\nweight {each:.2f}", fontsize=8)
+        held = {name: f"{part:.0%}" for name, part in zip(names, share, strict=True) if part > 0.005}
+        title = ", ".join(f"{name} {part}" for name, part in held.items()) if len(held) > 1 else next(iter(held))
+        axes.set_title(f"{title}\nweight {each:.2f}", fontsize=8)
     figure.suptitle(f"first batch as it is learnt from, task {params.task}, model {params.model}")
     return figure

@@ -205,7 +205,7 @@ def _flat_params(params: Params) -> dict[str, Any]:
     values = params.model_dump()
     blocks = {
         "data": values["datasets"][params.dataset],
-        "model": values["models"][params.model],
+        "model": {key: value for key, value in values["models"][params.model].items() if key != "recommended"},
         **{name: values[name] for name in ("clean", "split", "rebalance", "train")},
     }
     flat = {name: values[name] for name in ("seed", "dataset", "task", "model")}
