@@ -16,33 +16,21 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from feeding import OneBatch
 from keras import layers
 from PIL import Image
 
 from pneumonia.cleaning import pack
 from pneumonia.dataset import TrainingBatches
 from pneumonia.devices import describe
-from pneumonia.learner import compile_learner, make_learner
+from pneumonia.learner import Learner, compile_learner, make_learner
 from pneumonia.models import cnn
 from pneumonia.params import Params, load_params
 from pneumonia.precision import POLICIES
 
 SIZE, BATCH, FILMS, ROUNDS = 299, 32, 128, 3
+STEPS, EPOCHS = FILMS // BATCH, 14
 CLASSES = ("normal", "pneumonia")
-
-
-class Resident(keras.utils.PyDataset):
-    """One batch, as often as an epoch has batches."""
-
-    def __init__(self, batch: Any) -> None:
-        super().__init__()
-        self.batch = batch
-
-    def __len__(self) -> int:
-        return FILMS // BATCH
-
-    def __getitem__(self, number: int) -> Any:
-        return self.batch
 
 
 def make_films(folder: Path) -> list[Path]:
@@ -67,7 +55,7 @@ def ours(files: list[Path], params: Params, folder: Path) -> tuple[keras.Model, 
     rows = pd.DataFrame({"image": range(FILMS), "class": names, "draws": 1, "augment": True, "weight": 1.0})
     feed = TrainingBatches(np.load(folder / "images.npy", mmap_mode="r"), rows, params)
     learner = make_learner(cnn.build(params.models.cnn, SIZE, 1, None), params.train, 0)
-    return learner, feed, Resident(feed[0])
+    return learner, feed, OneBatch(feed[0], STEPS)
 
 
 def image_dataset(folder: Path, params: Params) -> tuple[keras.Model, Any, Any]:
@@ -81,8 +69,7 @@ def image_dataset(folder: Path, params: Params) -> tuple[keras.Model, Any, Any]:
         seed=0,
         verbose=False,
     ).prefetch(tf.data.AUTOTUNE)
-    film = keras.Input((SIZE, SIZE, 1))
-    x = film
+    x = film = keras.Input((SIZE, SIZE, 1))
     for layer in (
         layers.RandomRotation(0.12 / (2 * np.pi)),
         layers.RandomZoom(0.2, 0.2),
@@ -92,19 +79,36 @@ def image_dataset(folder: Path, params: Params) -> tuple[keras.Model, Any, Any]:
     ):
         x = layer(x)
     learner = keras.Model(film, cnn.build(params.models.cnn, SIZE, 1, None)(x))
-    return learner, films, Resident(tuple(np.array(each) for each in next(iter(films))))
+    x, y = (np.array(each) for each in next(iter(films)))
+    return learner, films, OneBatch((x, y), STEPS)
+
+
+class Flow(keras.utils.PyDataset):
+    """`flow_from_directory` as most notebooks on these films use it, its labels in a column as Keras 3 wants them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.films = tf.keras.preprocessing.image.ImageDataGenerator(
+            rotation_range=6.9,
+            zoom_range=0.2,
+            width_shift_range=0.1,
+            height_shift_range=0.1,
+            brightness_range=(0.85, 1.15),
+        ).flow_from_directory(
+            str(folder), (SIZE, SIZE), color_mode="grayscale", class_mode="binary", batch_size=BATCH, seed=0
+        )
+
+    def __len__(self) -> int:
+        return STEPS
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        films, labels = self.films[number]
+        return films, labels[:, None]
 
 
 def flow(folder: Path, params: Params) -> tuple[keras.Model, Any, Any]:
-    """As most notebooks on these films do it."""
-    films = tf.keras.preprocessing.image.ImageDataGenerator(
-        rotation_range=6.9, zoom_range=0.2, width_shift_range=0.1, height_shift_range=0.1, brightness_range=(0.85, 1.15)
-    ).flow_from_directory(
-        str(folder), (SIZE, SIZE), color_mode="grayscale", class_mode="binary", batch_size=BATCH, seed=0
-    )  # fmt: skip
-    network = cnn.build(params.models.cnn, SIZE, 1, None)
-    x, y = films[0]
-    return network, films, Resident((x, y[:, None]))
+    feed = Flow(folder)
+    return cnn.build(params.models.cnn, SIZE, 1, None), feed, OneBatch(feed[0], STEPS)
 
 
 def main() -> None:
@@ -132,10 +136,10 @@ def main() -> None:
 def compare(loaders: dict[str, tuple[keras.Model, Any, Any]], params: Params) -> None:
     """Epochs by turns, so that a machine busy with other things is so for all."""
     for model, feed, _ in loaders.values():
-        if hasattr(model, "auxiliary_loss") or type(model).__name__ == "Learner":
-            compile_learner(model, params.train, 1e-3, epochs=9, steps=FILMS // BATCH)
+        if isinstance(model, Learner):
+            compile_learner(model, params.train, 1e-3, epochs=9, steps=STEPS)
         else:
-            model.compile("adam", "binary_crossentropy", weighted_metrics=["accuracy", "auc"])
+            model.compile("adam", "binary_crossentropy", metrics=[keras.metrics.BinaryAccuracy(), keras.metrics.AUC()])
         model.fit(feed, verbose=0)
     epoch, resident = dict.fromkeys(loaders, math.inf), dict.fromkeys(loaders, math.inf)
     for _ in range(ROUNDS):

@@ -4,7 +4,6 @@ import json
 import logging
 from pathlib import Path
 
-import mlflow
 import pandas as pd
 
 from pneumonia.batch_picture import plot_batch
@@ -33,8 +32,6 @@ def main() -> None:
         return
 
     open_store(params.tracking.experiment)
-    with whole_file(REPORTS / "batch.png") as partial:
-        plot_batch(params, images, rows).savefig(partial, dpi=100)
     with resume_run(run_id, resumed.rows, params, DATA) if resumed and run_id else start_run(params, DATA) as run:
 
         def on_epoch(state: State) -> None:
@@ -44,9 +41,10 @@ def main() -> None:
         trained = train(params, images, rows, val, on_epoch, resumed)
         facts = _facts(params, trained)
         log_training(facts)
-        mlflow.log_artifact(str(REPORTS / "batch.png"), "reports")
     with whole_file(MODELS / "model.keras") as partial:
         trained.model.save(partial)
+    with whole_file(REPORTS / "batch.png") as partial:
+        plot_batch(params, images, rows).savefig(partial, dpi=100)
     with whole_file(REPORTS / "history.csv") as partial:
         trained.history.to_csv(partial, index=False)
     with whole_file(MODELS / "run.json") as partial:

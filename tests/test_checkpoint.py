@@ -3,7 +3,11 @@ import numpy as np
 from pneumonia.checkpoint import Checkpoint, State
 
 STATE = State(
-    [{"epoch": 1.0, "phase": 1, "val_loss": 0.1 + 0.2}], "float32", [np.arange(6, dtype="uint32"), np.float32(0.1)], []
+    [{"epoch": 1.0, "phase": 1, "val_loss": 0.1 + 0.2}],
+    "float32",
+    "random",
+    [np.arange(6, dtype="uint32"), np.float32(0.1)],
+    [],
 )
 
 
@@ -12,7 +16,7 @@ def test_a_state_comes_back_to_the_last_bit(tmp_path):
     assert checkpoint.read() is None
     checkpoint.write(STATE, "run")
     state, run_id = checkpoint.read()
-    assert (state.rows, state.precision, run_id) == (STATE.rows, "float32", "run")
+    assert (state.rows, state.precision, state.weights, run_id) == (STATE.rows, "float32", "random", "run")
     assert [(each.dtype, each.tolist()) for each in state.variables] == [
         (each.dtype, each.tolist()) for each in STATE.variables
     ]

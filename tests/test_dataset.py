@@ -85,7 +85,7 @@ def test_a_batch_that_cannot_be_shared_out_leaves_films_for_the_next_epoch(image
     assert seen == set(range(6))
 
 
-def test_blended_films_keep_their_sum_of_weights_and_targets_between_the_two(images, rows, make_params):
+def test_blends_lie_between_the_two_films_in_grey_target_and_weight(images, rows, make_params):
     feed = batches(images * 25, rows, make_params, **{APPLY_TO: "none", "train.mixup": 1.0})
     inputs, target, weight = feed[0]
     assert set(np.unique(inputs["image"][:, 0, 0, 0])) - {50, 75, 125}

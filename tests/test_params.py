@@ -21,7 +21,7 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("model", "incepton", ["model is 'incepton'", "'cnn', 'resnet'", "or 'convnext'"]),
+        ("model", "incepton", ["model is 'incepton'; it should be one of cnn, resnet, alexnet"]),
         ("dataset", "kermny", ["dataset is 'kermny'", "'phantom'", "'folder'"]),
         ("task", "segment", ["task is 'segment'", "'binary' or 'multiclass'"]),
         ("train.epochs", "ten", ["train.epochs is 'ten'", "integer, or auto"]),
@@ -43,6 +43,27 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
         ("train.cutmix", "much", ["train.cutmix is 'much'", "number"]),
         ("train.clip_norm", -1, ["train.clip_norm is -1", "greater than or equal to 0"]),
         ("train.weight_decay", 2, ["train.weight_decay is 2", "less than 1, or auto"]),
+        ("train.schedule", "step", ["train.schedule is 'step'", "'constant', 'cosine' or 'plateau'"]),
+        ("train.warmup_epochs", -1, ["train.warmup_epochs is -1", "greater than or equal to 0"]),
+        ("train.loss", "hinge", ["train.loss is 'hinge'", "'cross_entropy' or 'focal'"]),
+        ("train.label_smoothing", 1, ["train.label_smoothing is 1", "less than 1, or auto"]),
+        ("train.initial_bias", "yes", ["train.initial_bias is 'yes'", "boolean"]),
+        ("train.monitor", "loss", ["train.monitor is 'loss'", "'val_loss' or 'val_auc'"]),
+        ("train.patience", 0, ["train.patience is 0", "greater than or equal to 1"]),
+        (
+            "train.augmentation.apply_to",
+            "some",
+            ["train.augmentation.apply_to is 'some'", "'all', 'repeats' or 'none'"],
+        ),
+        ("train.augmentation.horizontal_flip", 1, ["train.augmentation.horizontal_flip is 1", "boolean"]),
+        *[
+            (f"train.augmentation.{name}", -0.1, [f"train.augmentation.{name} is -0.1", "greater than or equal to 0"])
+            for name in ("zoom", "shift", "gamma", "contrast", "brightness", "noise", "blur")
+        ],
+        ("models.resnet50.head_epochs", 0, ["models.resnet50.head_epochs is 0"]),
+        ("models.resnet50.head_learning_rate", 0, ["models.resnet50.head_learning_rate is 0", "greater than 0"]),
+        ("models.resnet50.dropout", 1, ["models.resnet50.dropout is 1", "less than 1"]),
+        ("models.resnet50.weights", "", ["models.resnet50.weights is ''"]),
         ("train.precision", "half", ["train.precision is 'half'", "'auto', 'float32'"]),
         ("train.augmentation.strength", 2, ["train.augmentation.strength is 2", "or equal to 1, or auto"]),
         ("train.augmentation.compression", -1, ["train.augmentation.compression is -1"]),

@@ -25,10 +25,8 @@ def draw_blend(rng: np.random.Generator, batch: int, size: int, settings: Train)
     The rectangle of a cut lies about a place anywhere in the film, and what the border takes of it stays: the share is
     that of the pixels.
     """
-    cut = (
-        rng.random(batch)
-        < {(True, False): 0, (False, True): 1, (True, True): 0.5}[settings.mixup > 0, settings.cutmix > 0]
-    )
+    chance_of_cut = 0.0 if not settings.cutmix else 0.5 if settings.mixup else 1.0
+    cut = rng.random(batch) < chance_of_cut
     share = np.ones(batch)
     for chosen, alpha in ((~cut, settings.mixup), (cut, settings.cutmix)):
         if alpha > 0:

@@ -15,12 +15,14 @@ from pneumonia.files import whole_file
 class State:
     """A training after a whole epoch.
 
-    `rows` are those of the history so far, `precision` what it is trained in, `variables` all that the next step
-    depends on (weights, statistics, random generators, then the optimizer's), `best` the weights of the best epoch.
+    `rows` are those of the history so far, `precision` what it is trained in, `weights` where the first ones
+    came from, `variables` all that the next step depends on (weights, statistics, random generators, then the
+    optimizer's), `best` the weights of the best epoch.
     """
 
     rows: list[dict[str, float]]
     precision: str
+    weights: str
     variables: list[np.ndarray]
     best: list[np.ndarray]
 
@@ -46,7 +48,7 @@ class Checkpoint:
                 best = [file[f"best_{number}"] for number in range(facts["best"])]
         except (FileNotFoundError, BadZipFile, KeyError, ValueError):
             return None
-        return State(facts["rows"], facts["precision"], variables, best), facts["run_id"]
+        return State(facts["rows"], facts["precision"], facts["weights"], variables, best), facts["run_id"]
 
     def write(self, state: State, run_id: str) -> None:
         """Replace the state as a whole."""
@@ -55,6 +57,7 @@ class Checkpoint:
             "run_id": run_id,
             "rows": state.rows,
             "precision": state.precision,
+            "weights": state.weights,
             "variables": len(state.variables),
             "best": len(state.best),
         }

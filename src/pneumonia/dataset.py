@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.augmentation import draw
-from pneumonia.blending import blend_images, blend_targets, draw_blend
+from pneumonia.blending import Blend, blend_images, blend_targets, draw_blend
 from pneumonia.labels import class_names
 from pneumonia.params import Params
 
@@ -87,16 +87,16 @@ class TrainingBatches(keras.utils.PyDataset):
         # Not `number` itself: NumPy takes trailing zeros as absent, and [seed, epoch] is what the epoch shuffles with.
         rng = np.random.default_rng([self.seed, self.epoch, number + 1])
         pose, tone = draw(rng, self.augment[rows], self.images.shape[1], self.settings.augmentation)
-        images, target, weight = self.images[self.image[rows]], self.target[rows], self.weight[rows]
-        if self.settings.mixup or self.settings.cutmix:
-            others = rng.choice(self.order, len(rows))
-            blend = draw_blend(rng, len(rows), images.shape[1], self.settings)
-            images = blend_images(images, self.images[self.image[others]], blend)
-            target, weight = blend_targets(target, weight, self.target[others], self.weight[others], blend.share)
-        inputs = {"image": images[..., None], "pose": pose, "tone": tone}
         mine, processes = self.shard
         part = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
-        return {name: values[part] for name, values in inputs.items()}, target[part], weight[part]
+        blend = draw_blend(rng, len(rows), self.images.shape[1], self.settings)
+        others = rng.choice(self.order, len(rows))[part]
+        rows, pose, tone, blend = rows[part], pose[part], tone[part], Blend(*(each[part] for each in blend))
+        images, target, weight = self.images[self.image[rows]], self.target[rows], self.weight[rows]
+        if self.settings.mixup or self.settings.cutmix:
+            images = blend_images(images, self.images[self.image[others]], blend)
+            target, weight = blend_targets(target, weight, self.target[others], self.weight[others], blend.share)
+        return {"image": images[..., None], "pose": pose, "tone": tone}, target, weight
 
 
 class FilmBatches(keras.utils.PyDataset):

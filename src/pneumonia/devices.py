@@ -2,12 +2,16 @@
 
 import os
 import platform
+import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+
+from pneumonia.errors import UserError
 
 BFLOAT16_FROM = (8, 0)
 """The compute capability from which NVIDIA's GPUs multiply in bfloat16 (Ampere)."""
@@ -32,16 +36,17 @@ def gpus() -> list[Gpu]:
         import jax
 
         devices = [device for device in jax.devices() if device.platform == "gpu"]
-        # A capability is "9.0"; a GPU that is not NVIDIA's has none.
-        capabilities = [str(getattr(device, "compute_capability", "0.0")).split(".") for device in devices]
-        return [
-            Gpu(device.device_kind, (int(major), int(minor)))
-            for device, (major, minor) in zip(devices, capabilities, strict=True)
-        ]
+        return [Gpu(device.device_kind, _capability(getattr(device, "compute_capability", ""))) for device in devices]
     import torch
 
     numbers = range(torch.cuda.device_count())
     return [Gpu(torch.cuda.get_device_name(each), torch.cuda.get_device_capability(each)) for each in numbers]
+
+
+def _capability(text: str) -> tuple[int, int]:
+    """(9, 0) of "9.0"; of what is none of NVIDIA's, (0, 0)."""
+    found = re.fullmatch(r"(\d+)\.(\d+)", str(text))
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def describe() -> str:
@@ -74,9 +79,35 @@ def join_processes() -> None:
     """Join the other processes that train together, where Keras' environment variables name them (JAX alone).
 
     Must come before anything that uses a device.
+
+    Raises:
+        UserError: the backend is not JAX, or the others cannot be joined.
     """
-    if os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES"):
+    if not os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES"):
+        return
+    if keras.backend.backend() != "jax":
+        backend = keras.backend.backend()
+        raise UserError(f"several processes train together on JAX alone, KERAS_BACKEND is {backend}; it may be jax")
+    try:
         keras.distribution.initialize()
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"KERAS_DISTRIBUTION_JOB_ADDRESSES: the other processes cannot be joined ({reason})") from error
+
+
+def agree(facts: str) -> None:
+    """Make sure that all processes that train together begin with the same `facts`.
+
+    Raises:
+        UserError: they do not; without this they would wait for each other for ever.
+    """
+    if process()[1] == 1:
+        return
+    import numpy as np
+    from jax.experimental.multihost_utils import process_allgather
+
+    if len(set(process_allgather(np.uint32(zlib.crc32(facts.encode()))).tolist())) > 1:
+        raise UserError(f"the processes begin with different things, this one with {facts}")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from keras import ops
 
 from pneumonia.checkpoint import State
 from pneumonia.errors import UserError
+from pneumonia.models import Network
 from pneumonia.parameter_blocks import Train
 
 PLATEAU_FACTOR = 0.3
@@ -25,14 +26,15 @@ class History(keras.callbacks.Callback):
 
     def __init__(
         self,
-        network: keras.Model,
+        network: Network,
         settings: Train,
         precision: str,
         on_epoch: Callable[[State], None],
         resumed: State | None,
     ) -> None:
         super().__init__()
-        self.network, self.settings, self.precision, self.on_epoch = network, settings, precision, on_epoch
+        self.network, self.weights, self.settings = network.model, network.weights, settings
+        self.precision, self.on_epoch = precision, on_epoch
         self.rows = list(resumed.rows) if resumed else []
         self.best = resumed.best if resumed else []
         self.phase, self.learning_rate = 0, 0.0
@@ -50,8 +52,9 @@ class History(keras.callbacks.Callback):
         return epochs_without_better(self._watched()) >= self.settings.patience
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Start the epoch's clock."""
+        """Start the epoch's clock, and note the learning rate with which it begins."""
         self.started = time.monotonic()
+        self.rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Put the moving average in the place of the weights."""
@@ -72,12 +75,10 @@ class History(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add the epoch's row, tell it on with the state, and decide how to go on."""
         values = {key: float(value) for key, value in (logs or {}).items() if key != "learning_rate"}
+        for name in ("loss", "val_loss"):
+            if not math.isfinite(values[name]):
+                raise UserError(self._what_to_try(name, values[name], epoch + 1))
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        if not math.isfinite(values["loss"] + values["val_loss"]):
-            raise UserError(
-                f"the loss was {values['loss']} in epoch {epoch + 1} at learning rate {rate:g}; "
-                "try a smaller train.learning_rate, train.clip_norm 1.0 or train.precision float32"
-            )
         seconds = time.monotonic() - self.started
         self.rows.append({"epoch": epoch + 1, "phase": self.phase, **values, "learning_rate": rate, "seconds": seconds})
         if epochs_without_better(self._loss_like(self.rows)) == 0:
@@ -85,8 +86,17 @@ class History(keras.callbacks.Callback):
         if self.settings.schedule == "plateau":
             reductions = plateaus(self._watched(), max(1, self.settings.patience // 3))
             self.model.optimizer.learning_rate = self.learning_rate * PLATEAU_FACTOR**reductions
-        self.on_epoch(State(list(self.rows), self.precision, variables(self.model), self.best))
+        self.on_epoch(State(list(self.rows), self.precision, self.weights, variables(self.model), self.best))
         self.model.stop_training = self.is_stopped()
+
+    def _what_to_try(self, name: str, value: float, epoch: int) -> str:
+        remedies = ["a smaller train.learning_rate"]
+        remedies += [] if self.settings.clip_norm else ["train.clip_norm 1.0"]
+        remedies += [] if self.precision == "float32" else ["train.precision float32"]
+        remedies += ["train.warmup_epochs 2"] if self.settings.schedule == "cosine" and epoch == 1 else []
+        return (
+            f"the {name} was {value} in epoch {epoch}, begun at learning rate {self.rate:g}; try {', '.join(remedies)}"
+        )
 
     def _watched(self) -> list[float]:
         return self._loss_like([row for row in self.rows if row["phase"] == self.phase])

@@ -1,6 +1,7 @@
 """Optimizer, learning-rate schedule and loss, by their names in params.yaml."""
 
 import keras
+from keras import ops
 
 from pneumonia.parameter_blocks import Train
 
@@ -13,6 +14,8 @@ OPTIMIZERS = {
     "lion": keras.optimizers.Lion,
 }
 OPTIONS = {"sgd": {"momentum": 0.9, "nesterov": True}}
+GAMMA = 2.0
+"""Of the focal loss, as its authors found best."""
 NOT_DECAYED = ["bias", "gamma", "beta"]  # pulling these to zero regularises nothing (He et al., Bag of Tricks, 2019)
 
 
@@ -41,14 +44,28 @@ def make_optimizer(settings: Train, learning_rate: float, epochs: int, steps: in
 
 
 def make_loss(settings: Train, outputs: int) -> keras.losses.Loss:
-    """Cross-entropy, or focal loss (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, γ = 2).
+    """Cross-entropy, or focal loss; binary where the network has one of `outputs`, else over one-hot classes."""
+    if outputs == 1:
+        loss = BinaryFocal if settings.loss == "focal" else keras.losses.BinaryCrossentropy
+        return loss(label_smoothing=settings.label_smoothing)
+    if settings.loss == "focal":
+        return keras.losses.CategoricalFocalCrossentropy(1.0, GAMMA, label_smoothing=settings.label_smoothing)
+    return keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
 
-    Binary where the network has one of `outputs`, else over one-hot classes.
+
+class BinaryFocal(keras.losses.Loss):
+    """Focal loss (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017), -(1 - p)^γ log p of the true class.
+
+    Linear in the target, float32 (B, 1), unlike that of Keras, so that the loss of a blend is the blend of the losses.
     """
-    binary, focal = outputs == 1, settings.loss == "focal"
-    if focal:
-        loss = keras.losses.BinaryFocalCrossentropy if binary else keras.losses.CategoricalFocalCrossentropy
-        # Keras weighs all classes by 0.25 in the second, by nothing in the first: the same scale for both.
-        return loss(label_smoothing=settings.label_smoothing, **({} if binary else {"alpha": 1.0}))
-    loss = keras.losses.BinaryCrossentropy if binary else keras.losses.CategoricalCrossentropy
-    return loss(label_smoothing=settings.label_smoothing)
+
+    def __init__(self, label_smoothing: float) -> None:
+        super().__init__(name="binary_focal")
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+        """The loss of each film, float32 (B,), of probabilities float32 (B, 1)."""
+        share = y_true * (1 - self.label_smoothing) + self.label_smoothing / 2
+        p = ops.clip(y_pred, keras.config.epsilon(), 1 - keras.config.epsilon())
+        of_positive, of_negative = (1 - p) ** GAMMA * ops.log(p), p**GAMMA * ops.log(1 - p)
+        return -ops.mean(share * of_positive + (1 - share) * of_negative, axis=-1)

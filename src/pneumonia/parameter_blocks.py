@@ -151,10 +151,11 @@ class Train(Recipe):
     warmup_epochs: Whole
     loss: Literal["cross_entropy", "focal"]
     cutmix: Annotated[float, Field(ge=0, le=10)]
+    initial_bias: StrictBool
     clip_norm: Annotated[float, Field(ge=0)]
     monitor: Literal["val_loss", "val_auc"]
     patience: Positive
-    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    precision: Literal["auto", "float32", "bfloat16"]
     augmentation: Augmentation
 
 

@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, StrictInt, ValidationError
+from pydantic import AfterValidator, Field, StrictInt, ValidationError
 
 from pneumonia.errors import UserError, exit_on_user_error
 from pneumonia.parameter_blocks import (
@@ -32,21 +32,14 @@ AUTO: dict[tuple[str, ...], list[str]] = {
 """Where params.yaml may say `auto`: it takes the value recommended for the model, or else for the dataset."""
 
 
-Model = Literal[
-    "cnn",
-    "resnet",
-    "alexnet",
-    "googlenet",
-    "resnet50",
-    "vgg19",
-    "inception",
-    "mobilenet",
-    "mobilenet_v2",
-    "densenet121",
-    "efficientnet",
-    "convnext",
-]
-MODELS: tuple[str, ...] = get_args(Model)
+MODELS = list(Models.model_fields)
+"""The names of the models."""
+
+
+def _known_model(name: str) -> str:
+    if name not in MODELS:
+        raise ValueError(f"is {name!r}; it should be one of {', '.join(MODELS)}")
+    return name
 
 
 class Params(Block):
@@ -55,7 +48,7 @@ class Params(Block):
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)]
     dataset: Literal["phantom", "kermany", "medmnist", "folder"]
     task: Literal["binary", "multiclass"]
-    model: Model
+    model: Annotated[str, AfterValidator(_known_model)]
     datasets: Datasets
     recommended: Recommendations
     compute: Compute

@@ -8,23 +8,23 @@ import keras
 import numpy as np
 
 from pneumonia.dataset import targets
-from pneumonia.devices import gpus, has_fast_bfloat16
+from pneumonia.devices import gpus, has_fast_bfloat16, process
 from pneumonia.learner import compile_learner, make_learner, plain_inputs
 from pneumonia.models import build_network
 from pneumonia.params import Params
 
 log = logging.getLogger(__name__)
 
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 WORTH = 0.9
 """A share of the time in float32: bfloat16 that takes more is not worth its rounding."""
 
 
 def choose_precision(params: Params) -> str:
-    """`train.precision`, and what its `auto` means here: `float32`, `bfloat16` or `float16`.
+    """`train.precision`, and what its `auto` means here: `float32` or `bfloat16`.
 
-    `bfloat16` on GPUs that have it; on a CPU that has it where it takes less than 0.9 of the time, measured; else
-    `float32`.
+    `bfloat16` on GPUs that have it; on a CPU that has it where it takes less than 0.9 of the time, measured, in a
+    single process (several could measure otherwise); else `float32`.
     """
     if params.train.precision != "auto":
         return params.train.precision
@@ -32,6 +32,8 @@ def choose_precision(params: Params) -> str:
         return "float32"
     if gpus():
         return "bfloat16"
+    if process()[1] > 1:
+        return "float32"
     share = _share_of_time(params)
     log.info("a step in bfloat16 takes %.2f of the time in float32", share)
     return "bfloat16" if share < WORTH else "float32"

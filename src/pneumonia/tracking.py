@@ -18,7 +18,7 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlflow.exceptions import MlflowException
 
 from pneumonia.errors import UserError
-from pneumonia.params import Params
+from pneumonia.params import Params, user_path
 
 log = logging.getLogger(__name__)
 
@@ -171,11 +171,13 @@ def fingerprint(files: list[Path]) -> str:
 
 
 def identity(params: Params, data: Path) -> str:
-    """A fingerprint of what is trained on what: the parameters, films and rows, this package and its backend."""
+    """A fingerprint of what is trained on what: parameters, films, rows, own weights, this package and its backend."""
     chosen = params.model_dump_json(include={"seed", "task", "model", "train", "tracking"})
     words = [chosen, params.chosen_model.model_dump_json(), keras.backend.backend(), keras.__version__]
     code = sorted(Path(__file__).parent.rglob("*.py"))
     files = [data / "clean" / "images.npy", data / "split.csv", data / "train.csv", *code]
+    own = user_path(params.chosen_model.weights)
+    files += [own] if own.is_file() else []
     return hashlib.sha256("\n".join([*words, fingerprint(files)]).encode()).hexdigest()
 
 

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 
 from pneumonia.checkpoint import State
 from pneumonia.dataset import TrainingBatches, class_numbers, targets
-from pneumonia.devices import data_parallel, describe, process
+from pneumonia.devices import agree, data_parallel, describe, process
 from pneumonia.errors import UserError
 from pneumonia.history import History, restore
 from pneumonia.labels import class_names
@@ -63,8 +64,8 @@ def train(
     """Train on `rows` (of `train.csv`) of the packed `images`, uint8 (N, S, S), and validate on `val`.
 
     `val` holds rows of `images`, int64 (V,), and their classes, int64 (V,). `on_epoch` is told the state after each
-    epoch. From such a state, `resumed`, a training goes on to the same end. The same seed gives the same result on a
-    CPU.
+    epoch. From such a state, `resumed`, a training goes on to the same end. The same seed and precision give the same
+    result on the same CPU.
 
     Raises:
         UserError: parameters that do not fit the network or the devices, weights that cannot be had, or a loss that is
@@ -76,12 +77,19 @@ def train(
     with data_parallel() as shards:
         _check_batch_size(params.train.batch_size, shards)
         network = build_network(params)
-        if network.weights in ("random", "imagenet"):  # a model of the user's own has its output's bias already
+        if resumed and resumed.weights != network.weights:
+            raise UserError(
+                f"the training that was killed began with weights {resumed.weights}, now there are {network.weights}; "
+                f"bring those back, or remove models/.checkpoint.npz to begin anew"
+            )
+        agree(f"precision {precision}, weights {network.weights}, {len(resumed.rows) if resumed else 0} epochs done")
+        # A model of the user's own has its output's bias already.
+        if params.train.initial_bias and network.weights in ("random", "imagenet"):
             set_initial_bias(network.model, rows, params.task)
         phases = _phases(params, network)
         for phase in phases:
             freeze(network.model, phase)  # a layer that is not there is told before any work
-        history = History(network.model, params.train, precision, on_epoch, resumed)
+        history = History(network, params.train, precision, on_epoch, resumed)
         batches = TrainingBatches(images, rows, params, shards, process())
         learner = make_learner(network.model, params.train, params.seed)
         validation = _validation_data(images, *val, params.task, shards)
@@ -152,7 +160,8 @@ def freeze(network: keras.Model, phase: Phase) -> None:
     """
     names = [layer.name for layer in network.layers]
     if phase.first_trainable is not None and phase.first_trainable not in names:
-        raise UserError(f"{network.name} has no layer {phase.first_trainable!r}; it may be one of {', '.join(names)}")
+        like = get_close_matches(phase.first_trainable, names, n=5, cutoff=0) or names[:5]
+        raise UserError(f"{network.name} has no layer {phase.first_trainable!r}; it may be {', '.join(like)} …")
     start = 0 if phase.first_trainable is None else names.index(phase.first_trainable)
     for number, layer in enumerate(network.layers):
         fixed_norm = isinstance(layer, keras.layers.BatchNormalization) and not phase.batch_norm_learns
@@ -173,7 +182,7 @@ def _check_batch_size(batch_size: int, shards: int) -> None:
 
 
 def _validation_data(images: np.ndarray, rows: np.ndarray, classes: np.ndarray, task: str, shards: int) -> Arrays:
-    """The films as they are, filled up to equal shards with films of weight 0.
+    """This process' part of the films as they are, filled up to equal shards with films of weight 0.
 
     The weights of the others rise by as much, since the mean loss counts all.
     """
@@ -181,7 +190,9 @@ def _validation_data(images: np.ndarray, rows: np.ndarray, classes: np.ndarray, 
     weights = np.full(len(rows) + fill, 1 + fill / len(rows), "float32")
     weights[len(rows) :] = 0
     rows, classes = np.resize(rows, len(rows) + fill), np.resize(classes, len(rows) + fill)
-    return plain_inputs(images[rows]), targets(classes, task), weights
+    mine, processes = process()
+    part = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
+    return plain_inputs(images[rows[part]]), targets(classes[part], task), weights[part]
 
 
 def _in_float32(network: keras.Model, weights: list[np.ndarray]) -> keras.Model:

@@ -5,7 +5,7 @@ import pytest
 from pneumonia.errors import UserError
 from pneumonia.learner import compile_learner, make_learner, plain_inputs
 from pneumonia.models import alexnet, build_network, cnn, googlenet
-from pneumonia.models.ends import probabilities
+from pneumonia.models.ends import STANDARDISED, film_input, probabilities
 from pneumonia.params import MODELS
 from pneumonia.receptive_field import summary
 
@@ -129,29 +129,58 @@ def test_a_network_learns_four_films_by_heart_and_comes_back_bit_equal(make_para
 
 
 @pytest.mark.parametrize(
-    ("name", "black", "white"),
+    ("name", "published"),
     [
-        ("cnn", [0] * 3, [1] * 3),
-        ("alexnet", [-127.5] * 3, [127.5] * 3),
-        ("inception", [-1] * 3, [1] * 3),
-        ("mobilenet_v2", [-1] * 3, [1] * 3),
-        ("resnet50", [-103.939, -116.779, -123.68], [151.061, 138.221, 131.32]),
-        (
-            "densenet121",
-            [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225],
-            [0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225],
-        ),
+        ("cnn", lambda grey: grey / 255),
+        ("resnet", lambda grey: grey / 255),
+        ("alexnet", lambda grey: grey - 127.5),
+        ("googlenet", lambda grey: grey / 127.5 - 1),
+        ("resnet50", keras.applications.resnet50.preprocess_input),
+        ("vgg19", keras.applications.vgg19.preprocess_input),
+        ("inception", keras.applications.inception_v3.preprocess_input),
+        ("mobilenet", keras.applications.mobilenet.preprocess_input),
+        ("mobilenet_v2", keras.applications.mobilenet_v2.preprocess_input),
+        ("densenet121", keras.applications.densenet.preprocess_input),
+        # These two have it in their graph, and ours leaves it out.
+        ("efficientnet", lambda grey: keras.applications.imagenet_utils.preprocess_input(grey, mode="torch")),
+        ("convnext", lambda grey: keras.applications.imagenet_utils.preprocess_input(grey, mode="torch")),
     ],
 )
-def test_grey_values_reach_the_network_on_the_scale_of_its_weights(make_params, name, black, white):
-    params = tiny(make_params, name, **{"clean.image_size": 96})
-    network = build_network(params).model
+def test_grey_values_reach_the_network_on_the_scale_of_its_weights(make_params, name, published):
+    network = build_network(tiny(make_params, name, **{"clean.image_size": 96})).model
     seen = keras.Model(network.input, network.get_layer("three_channels").output)
-    film = np.zeros((1, 96, 96, 1), "float32")
-    film[0, 0, 0] = 255
-    channels = seen.predict(film, verbose=0)[0]
-    assert channels[1, 1] == pytest.approx(np.float32(black), abs=1e-3)
-    assert channels[0, 0] == pytest.approx(np.float32(white), abs=1e-3)
+    film = np.random.default_rng(0).integers(0, 256, (1, 96, 96, 1)).astype("float32")
+    wanted = np.array(published(np.repeat(film, 3, axis=-1)))
+    assert seen.predict(film, verbose=0) == pytest.approx(wanted, abs=1e-3)
+
+
+def test_convnext_taken_apart_computes_what_it_did(make_params):
+    params = tiny(make_params, "convnext")
+    keras.utils.set_random_seed(0)
+    network = build_network(params).model
+    keras.utils.set_random_seed(0)
+    _, channels = film_input(32, STANDARDISED)
+    nested = keras.applications.ConvNeXtTiny(
+        include_top=False, weights=None, input_tensor=channels, include_preprocessing=False
+    )
+    grey = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 1)).astype("float32")
+    ours = keras.Model(network.input, network.get_layer("head_pool").input)
+    assert abs(np.array(nested(grey))).max() > 0.1
+    assert np.array_equal(np.array(ours(grey)), np.array(nested(grey)))
+
+
+def test_what_is_kept_of_googlenet_loads_into_it_again(make_params, tmp_path):
+    network = build_network(tiny(make_params, "googlenet")).model
+    kept = keras.Model(network.input, network.get_layer("probability").output)
+    kept.save(tmp_path / "own.keras")
+    kept.save_weights(tmp_path / "own.weights.h5")
+    for file in ("own.keras", "own.weights.h5"):
+        again = build_network(
+            tiny(make_params, "googlenet", **{"models.googlenet.weights": str(tmp_path / file)})
+        ).model
+        for name in ("conv1", "5b_3x3", "probability"):
+            one, other = network.get_layer(name).get_weights(), again.get_layer(name).get_weights()
+            assert all(map(np.array_equal, one, other)), name
 
 
 @pytest.mark.parametrize(

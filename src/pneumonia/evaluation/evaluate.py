@@ -1,6 +1,7 @@
 """Evaluate the trained network on the validation and test films, and write what came out."""
 
 import json
+import logging
 from pathlib import Path
 
 import keras
@@ -15,6 +16,8 @@ from pneumonia.evaluation.plots import plot_confusion, plot_curves, plot_history
 from pneumonia.files import whole_directory, whole_file
 from pneumonia.labels import class_names
 from pneumonia.receptive_field import effective_receptive_field, layer_table, plot_receptive_field
+
+log = logging.getLogger(__name__)
 
 PARTS = ("val", "test")
 FILMS_FOR_RECEPTIVE_FIELD = 8
@@ -90,7 +93,11 @@ def _write_receptive_field(model: keras.Model, images: np.ndarray, split: Path, 
     films = images[rows[:: max(1, len(rows) // FILMS_FOR_RECEPTIVE_FIELD)][:FILMS_FOR_RECEPTIVE_FIELD]][..., None]
     table = layer_table(model)
     table.to_csv(directory / "receptive_field.csv", index=False)
-    effective = effective_receptive_field(model, films)
+    try:
+        effective = effective_receptive_field(model, films)
+    except ValueError as error:  # a network whose units are all dead is bad news, and its figures are to say so
+        log.warning("no effective receptive field: %s", error)
+        return
     _save(plot_receptive_field(table, effective, films[0, ..., 0]), directory / "receptive_field.png")
 
 

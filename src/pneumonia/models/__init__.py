@@ -41,9 +41,11 @@ def build_network(params: Params) -> Network:
         return Network(model, asked)
     try:
         return Network(_build(params, "imagenet"), "imagenet")
-    except UserError:
-        raise
-    except Exception as error:  # Keras raises a bare Exception when it can neither find nor fetch the weights.
+    except Exception as error:
+        if (
+            type(error) is not Exception
+        ):  # the bare one is how Keras says that it can neither find nor fetch the weights
+            raise
         if asked == "imagenet":
             raise UserError(
                 f"models.{params.model}.weights is imagenet, but the weights are neither in Keras' cache nor "

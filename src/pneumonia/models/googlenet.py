@@ -32,10 +32,10 @@ def build(settings: GoogLeNet, image_size: int, outputs: int, weights: str | Non
     With `settings.auxiliary_heads` the outputs are those of the network, then of its two auxiliary heads.
 
     Raises:
-        ValueError: `image_size` is under 80, of which the auxiliary heads' pooling leaves nothing.
+        ValueError: `image_size` is under 32, or under 80, of which the auxiliary heads' pooling leaves nothing.
     """
-    if image_size < 80:
-        raise ValueError("its auxiliary heads need films of 80 pixels or more")
+    if image_size < (smallest := 80 if settings.auxiliary_heads else 32):
+        raise ValueError(f"it takes films of {smallest} pixels or more, 80 with auxiliary heads")
     film, x = film_input(image_size, SYMMETRIC)
     x = _conv(x, 64, 7, "conv1", strides=2)
     x = local_response(_halve(x, "pool1"))

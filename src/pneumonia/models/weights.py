@@ -13,13 +13,15 @@ Shape = tuple[int, ...]
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
-    """Load a `.keras` or `.weights.h5` file into `model`.
+    """Load a `.keras` or `.weights.h5` file into `model`, without its auxiliary heads.
 
     Raises:
         UserError: no such file, not such a file, or the first layer that does not fit, and why.
     """
     if not path.is_file():
         raise UserError(f"weights {path}: no such file")
+    if len(model.outputs) > 1:
+        model = keras.Model(model.input, model.outputs[0], name=model.name)
     try:
         if path.suffix == ".keras":
             other = load_model(path, compile=False)
