@@ -46,11 +46,15 @@ def make_films(folder: Path) -> list[Path]:
     return files
 
 
-def ours(files: list[Path], params: Params, folder: Path) -> tuple[keras.Model, Any, Any]:
+def pack_once(files: list[Path], params: Params, folder: Path) -> float:
+    """Decode and pack the films as `clean` does; the seconds it took."""
     started = time.perf_counter()
     table = pd.DataFrame({"file": [str(file.relative_to(folder)) for file in files]})
     pack(table, folder, folder / "images.npy", params)
-    print(f"{FILMS} films decoded and packed once, in {time.perf_counter() - started:.1f} s")
+    return time.perf_counter() - started
+
+
+def ours(files: list[Path], params: Params, folder: Path) -> tuple[keras.Model, Any, Any]:
     names = [file.parent.name for file in files]
     rows = pd.DataFrame({"image": range(FILMS), "class": names, "draws": 1, "augment": True, "weight": 1.0})
     feed = TrainingBatches(np.load(folder / "images.npy", mmap_mode="r"), rows, params)
@@ -130,10 +134,11 @@ def main() -> None:
             "image_dataset_from_directory": lambda: image_dataset(folder / "films", params),
             "flow_from_directory": lambda: flow(folder / "films", params),
         }
-        compare({name: make() for name, make in makers.items()}, params)
+        packing = pack_once(files, params, folder)
+        compare({name: make() for name, make in makers.items()}, params, packing)
 
 
-def compare(loaders: dict[str, tuple[keras.Model, Any, Any]], params: Params) -> None:
+def compare(loaders: dict[str, tuple[keras.Model, Any, Any]], params: Params, packing: float) -> None:
     """Epochs by turns, so that a machine busy with other things is so for all."""
     for model, feed, _ in loaders.values():
         if isinstance(model, Learner):
@@ -149,11 +154,13 @@ def compare(loaders: dict[str, tuple[keras.Model, Any, Any]], params: Params) ->
                 model.fit(data, verbose=0)
                 times[name] = min(times[name], time.perf_counter() - started)
     ours_seconds = next(iter(epoch.values()))
+    with_packing = ours_seconds + packing / EPOCHS
     print(f"{describe()}, {FILMS} JPEGs of 2.5 megapixels, cnn at {SIZE} x {SIZE}, the best of {ROUNDS} epochs each")
-    print("loader                          films/s   feeding   ours is faster by (wanted: 1.3)")
+    print(f"ours decodes and packs them once, in {packing:.1f} s")
+    print(f"loader                          films/s   feeding   ours is faster by   over {EPOCHS} epochs, packing included")
     for name, seconds in epoch.items():
         feeding = max(0.0, 1 - resident[name] / seconds)
-        print(f"{name:30} {FILMS / seconds:8.1f} {feeding:9.1%} {seconds / ours_seconds:12.2f}")
+        print(f"{name:30} {FILMS / seconds:8.1f} {feeding:9.1%} {seconds / ours_seconds:12.2f} {seconds / with_packing:16.2f}")
 
 
 if __name__ == "__main__":
