@@ -67,7 +67,10 @@ def needs(module: str) -> None:
 
 
 def start(folder: Path, script: str, **environment: str) -> subprocess.Popen:
+    # For a few steps XLA's optimisations take longer than what they save.
+    flags = f"--xla_backend_optimization_level=0 {environment.pop('XLA_FLAGS', '')}"
     variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(REPOSITORY / "src"), **environment}
+    variables["XLA_FLAGS"] = flags
     return subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=folder,

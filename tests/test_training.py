@@ -194,15 +194,12 @@ def test_a_loss_that_is_not_finite_stops_with_what_to_try(make_params, images, r
 @pytest.mark.parametrize(
     ("optimizer", "schedule", "loss"),
     [
-        ("adam", "plateau", "focal"),
-        ("adamw", "cosine", "cross_entropy"),
-        ("sgd", "constant", "focal"),
-        ("rmsprop", "cosine", "cross_entropy"),
-        ("nadam", "cosine", "focal"),
-        ("lion", "constant", "cross_entropy"),
+        ("rmsprop", "plateau", "focal"),
+        ("nadam", "constant", "focal"),
+        ("lion", "cosine", "cross_entropy"),
     ],
 )
-def test_every_optimizer_and_schedule_moves_the_weights(make_params, images, rows, optimizer, schedule, loss):
+def test_other_optimizers_and_schedules_move_the_weights(make_params, images, rows, optimizer, schedule, loss):
     changes = {"train.optimizer": optimizer, "train.schedule": schedule, "train.loss": loss, "train.epochs": 1}
     params = make_params(SMALL | changes | {"train.label_smoothing": 0.1, "train.weight_decay": 0.01})
     trained = fit(params, images, rows)
@@ -222,8 +219,15 @@ def test_on_each_plateau_the_rate_falls_to_three_tenths(make_params, images, row
 @pytest.mark.parametrize(
     "changes",
     [
-        {"train.ema": 0.9, "train.mixup": 0.3, "train.precision": "bfloat16"},
-        {"train.schedule": "plateau", "train.patience": 3, "train.optimizer": "sgd", "train.cutmix": 1.0},
+        {
+            "train.ema": 0.9,
+            "train.mixup": 0.3,
+            "train.cutmix": 1.0,
+            "train.precision": "bfloat16",
+            "train.schedule": "plateau",
+            "train.patience": 3,
+            "train.optimizer": "sgd",
+        },
         {"model": "mobilenet_v2", "models.mobilenet_v2.alpha": 0.35, "models.mobilenet_v2.head_epochs": 2},
     ],
 )
