@@ -8,24 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from pneumonia.jpeg import JPEG_LUMINANCE
 from pneumonia.parameter_blocks import Augmentation
 
 TONE = 6
 """What `draw` draws of the exposure: gamma, contrast, brightness, noise, blur, compression."""
-
-JPEG_QUALITY_50 = np.array(  # the steps of luminance, ITU-T T.81 (1992), table K.1
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ],
-    "float32",
-)
 
 
 def draw(rng: np.random.Generator, augment: np.ndarray, size: int, settings: Augmentation) -> tuple[np.ndarray, ...]:
@@ -109,7 +96,7 @@ def _compress(image: keras.KerasTensor, steps: keras.KerasTensor) -> keras.Keras
     frequency, place = np.mgrid[:8, :8]
     cosines = np.cos((2 * place + 1) * frequency * np.pi / 16) * np.where(frequency, 0.5, np.sqrt(1 / 8))
     basis = np.einsum("uy,vx->yxuv", cosines, cosines).reshape(64, 64).astype("float32")
-    step = ops.maximum(steps[:, :, 0] * JPEG_QUALITY_50.reshape(1, 1, 64), 1e-3)
+    step = ops.maximum(steps[:, :, 0] * JPEG_LUMINANCE.reshape(1, 1, 64).astype("float32"), 1e-3)
     # As a matrix product over blocks: as a convolution and its transpose it takes five times as long on a CPU.
     x = ops.reshape(image - 128, (-1, blocks, 8, blocks, 8))
     x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4)), (-1, blocks * blocks, 64))

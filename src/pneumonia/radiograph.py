@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from pneumonia.jpeg import JPEG_LUMINANCE
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
@@ -17,22 +19,9 @@ MAX_PIXELS = 64_000_000
 
 DETECTOR_BITS = (8, 10, 12, 14, 16)
 
-# ITU-T T.81, table K.1: the luminance quantisation table that the Independent JPEG Group scales by quality.
-_LUMINANCE = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ]
-).reshape(64)
 _QUALITIES = np.arange(1, 101)
 _SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)  # per cent of the table, as in jcparam.c
-_TABLES = np.clip((_LUMINANCE * _SCALES[:, None] + 50) // 100, 1, 255)  # (100, 64)
+_TABLES = np.clip((JPEG_LUMINANCE.reshape(64) * _SCALES[:, None] + 50) // 100, 1, 255)  # (100, 64)
 
 
 class UnreadableRadiograph(Exception):
