@@ -133,7 +133,8 @@ def _one_line(error: ValidationError) -> str:
     """What the first mistake was, where, and what the value may be."""
     first, others = error.errors()[0], len(error.errors()) - 1
     key = ".".join(str(part) for part in first["loc"])
-    more = f" (and {others} more)" if others else ""
+    # A model or dataset that is not there takes what `auto` means with it, which would count as mistakes.
+    more = f" (and {others} more mistakes)" if others and key not in ("model", "dataset") else ""
     if first["type"] == "extra_forbidden":
         return f"{key} is not a known key; it may be one of {', '.join(_keys_beside(first['loc']))}{more}"
     if first["type"] == "missing":
