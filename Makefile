@@ -1,10 +1,10 @@
-# make repro | test | ui | lint | bench: each first builds the environment in .venv, if it is not there yet.
+# make repro | test | ui | app | lint | bench: each first builds the environment in .venv, if it is not there yet.
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test ui lint bench
+.PHONY: repro test ui app lint bench
 repro: $(VENV)/ready
 	python -m pneumonia.params
 	dvc repro
@@ -14,6 +14,9 @@ test: $(VENV)/ready
 
 ui: $(VENV)/ready
 	mlflow ui
+
+app: $(VENV)/ready
+	pneumonia app
 
 lint: $(VENV)/ready
 	ruff check .

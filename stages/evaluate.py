@@ -1,4 +1,4 @@
-"""evaluate: the trained network on the validation and test films, into reports/ and the MLflow registry."""
+"""evaluate: the trained network on the validation and test films, into models/, reports/ and the MLflow registry."""
 
 import json
 import logging
@@ -7,15 +7,17 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from pneumonia.dataset import open_images
 from pneumonia.errors import exit_on_user_error
+from pneumonia.evaluation.card import render_card
 from pneumonia.evaluation.evaluate import evaluate
+from pneumonia.evaluation.report import render_report
+from pneumonia.files import whole_file
 from pneumonia.params import load_params
 from pneumonia.registry import register
 from pneumonia.tracking import complete_run, continue_run, log_training, open_store
 
 DATA, MODELS, REPORTS = Path("data"), Path("models"), Path("reports")
-HEADLINES = ("roc_auc", "accuracy", "recall", "specificity", "f1")
+HEADLINES = ("roc_auc", "accuracy", "sensitivity", "specificity")
 
 
 def main() -> None:
@@ -25,14 +27,24 @@ def main() -> None:
     history = pd.read_csv(REPORTS / "history.csv")
     training = json.loads((MODELS / "run.json").read_text())
     open_store(params.tracking.experiment)  # a store that cannot be reached is told before the reports are replaced
-    figures = evaluate(model, params.task, DATA, history, training["weights"], REPORTS)
+    evaluation = evaluate(model, params, DATA, history, training["weights"], MODELS, REPORTS)
+    films = pd.read_csv(DATA / "split.csv", dtype=str, keep_default_na=False)
+    card = render_card(params, evaluation.decision, evaluation.intervals, evaluation.findings, films, training)
+    with whole_file(REPORTS / "model_card.md") as partial:
+        partial.write_text(card)
+    with whole_file(REPORTS / "report.html") as partial:
+        partial.write_text(render_report(evaluation, params, training, DATA, REPORTS))
     with continue_run(training.pop("run_id"), params, DATA, history):
         log_training(training)
-        example = open_images(DATA / "clean")[:1, ..., None]
-        decision = register(params, model, example, figures, DATA)
-        complete_run(figures, REPORTS)
-    for part, values in figures.items():
-        print(f"{part:5}", *(f"{name} {values[name]:.3f}" for name in HEADLINES), sep="  ")
+        decision = register(params, evaluation, card, DATA, MODELS, REPORTS)
+        complete_run(evaluation.figures, evaluation.intervals, evaluation.findings, REPORTS)
+    for part, rows in evaluation.intervals.set_index("figure").groupby("part", sort=False):
+        shown = (
+            f"{name} {rows.at[name, 'value']:.3f} ({rows.at[name, 'low']:.3f} to {rows.at[name, 'high']:.3f})"
+            for name in HEADLINES
+        )
+        print(f"{part:5}", *shown, sep="  ")
+    print(*evaluation.findings, sep="\n")
     print(decision)
 
 

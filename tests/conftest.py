@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from pneumonia.params import Params, load_params
 
@@ -27,6 +28,14 @@ def write_params(path: Path, changes: dict[str, Any]) -> Path:
 def make_params(tmp_path: Path) -> Callable[..., Params]:
     """The repository's parameters with changes by dotted key."""
     return lambda changes=None: load_params(write_params(tmp_path / "params.yaml", changes or {}))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """A migrated database without runs: the migration takes seconds, so the tests share it."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

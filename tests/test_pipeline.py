@@ -199,7 +199,7 @@ def test_an_experiment_in_a_copy_ends_in_the_same_store(repository):
     repository.run("dvc", "exp", "run", "--temp", "--name", "more-epochs", "-S", "train.epochs=2")
     [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "cnn-phantom more-epochs"
+    assert run.info.run_name == "cnn-phantom-binary more-epochs"
     assert run.data.tags["dvc.experiment"] == "more-epochs"
     assert run.data.params["train.epochs"] == "2"
     artifacts = Path(run.info.artifact_uri.removeprefix("file://"))

@@ -84,6 +84,32 @@ def test_colour_becomes_luma_and_alpha_is_dropped() -> None:
     assert read_radiograph(encoded(palette, "PNG")).pixels.tolist() == expected
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_saturation_is_what_lies_between_the_primaries(mode: str) -> None:
+    # (255 + 255 + 0 + 51) / 4 / 255 = 0.55: of pure red and pure blue all, of grey none, of the last 71 - 20.
+    colours = np.array([[[255, 0, 0], [0, 0, 255], [100, 100, 100], [71, 20, 40]]], dtype=np.uint8)
+    image = Image.fromarray(colours)
+    film = read_radiograph(encoded(image.quantize(4) if mode == "P" else image.convert(mode), "PNG"))
+    assert film.saturation == pytest.approx(0.55)
+    assert read_radiograph(dicom(colours, "RGB")).saturation == pytest.approx(0.55)
+
+
+@pytest.mark.parametrize(
+    ("form", "mode"),
+    [("PNG", "1"), ("PNG", "L"), ("PNG", "LA"), ("PNG", "RGB"), ("JPEG", "L"), ("JPEG", "RGB"), ("JPEG", "CMYK")],
+)
+def test_saturation_of_greys_is_none_however_they_are_stored(form: str, mode: str) -> None:
+    image = Image.fromarray(grain()).convert("RGB").convert(mode)
+    assert read_radiograph(encoded(image, form)).saturation == 0
+
+
+@pytest.mark.parametrize("size", [(64, 64), (1000, 700)])
+def test_saturation_of_a_jpeg_photograph(size: tuple[int, int]) -> None:
+    image = Image.new("RGB", size, (200, 100, 50))
+    assert read_radiograph(encoded(image, "JPEG")).saturation == pytest.approx(150 / 255, abs=0.02)
+    assert read_radiograph(encoded(image.convert("CMYK"), "JPEG")).saturation == pytest.approx(150 / 255, abs=0.02)
+
+
 def test_one_bit_png() -> None:
     assert read_radiograph(encoded(Image.fromarray(np.array([[True, False]])), "PNG")).pixels.tolist() == [[255, 0]]
 
@@ -128,7 +154,7 @@ def test_exif_rotation_is_applied(form: str) -> None:
 def test_dicom_of_eight_bits_keeps_its_greys() -> None:
     film = read_radiograph(dicom(grain()))
     np.testing.assert_array_equal(film.pixels, grain())
-    assert facts(film) == ("DICOM", "MONOCHROME2", None)
+    assert (*facts(film), film.saturation) == ("DICOM", "MONOCHROME2", None, 0)
 
 
 def test_dicom_monochrome1_is_inverted() -> None:
@@ -238,5 +264,6 @@ def test_encodings_of_real_films() -> None:
     assert sum(film.mode == "RGB" for film in films.values()) == 8
     for path, film in films.items():
         assert (film.quality or 0) > 90 or "PNEUMONIA" in path.parts
+        assert film.saturation == 0  # the RGB ones too
         bare = np.asarray(Image.open(path).convert("L"), dtype=int)
         assert np.abs(film.pixels - bare).max() <= 1

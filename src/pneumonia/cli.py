@@ -1,6 +1,13 @@
-"""The command `pneumonia`."""
+"""The command `pneumonia`.
 
+What a command needs is imported within it: Keras and MLflow take seconds, which `--help` and a mistake need not wait
+for.
+"""
+
+import os
 from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,10 +16,15 @@ from pneumonia.params import MODELS, load_params
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
+ModelAddress = Annotated[str, typer.Option("--model", help="models:/NAME@ALIAS or models:/NAME/VERSION")]
+ModelName = Annotated[str, typer.Option("--model", help="The registered model's name.")]
+CHAMPION, BINARY = "models:/pneumonia-binary@champion", "pneumonia-binary"
+
 
 @app.callback()
 def pneumonia() -> None:
     """From a folder of chest radiographs to a pneumonia model. The pipeline itself is run by `dvc repro`."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @app.command()
@@ -24,7 +36,6 @@ def models() -> None:
     """
     with exit_on_user_error():
         params = load_params()
-    # Keras takes seconds to import, which `--help` and a mistake in params.yaml need not wait for.
     from pneumonia.parameter_blocks import Pretrained
     from pneumonia.receptive_field import summary
 
@@ -36,6 +47,87 @@ def models() -> None:
         weights = "ImageNet" if isinstance(settings, Pretrained) else "none: starts from random ones, or your own file"
         million, giga = f"{cost.parameters / 1e6:.2f} M", f"{cost.multiply_adds / 1e9:.3f} G"
         print(row.format(name, module.INPUT_SIZE, million, giga, cost.receptive_field, cost.stride, weights))
+
+
+@app.command()
+def predict(
+    films: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Folders are searched through.")],
+    model: ModelAddress = CHAMPION,
+    overlay: Annotated[Path | None, typer.Option(help="A folder for a Grad-CAM picture of each film.")] = None,
+    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
+    output: Annotated[Path | None, typer.Option(help="A file for the rows, instead of stdout.")] = None,
+) -> None:
+    """Ask a registered model about films: a row each, with the reason where one gives no answer (exit code 1 then)."""
+    from pneumonia import predicting
+
+    with exit_on_user_error():
+        failed = predicting.predict(films, model, overlay, form, output)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    first: Annotated[
+        str, typer.Argument(metavar="RUN", help="Its id, the start of it, its name, or its experiment's.")
+    ],
+    second: Annotated[str, typer.Argument(metavar="RUN")],
+    part: Annotated[Literal["val", "test"], typer.Option(help="On which films.")] = "test",
+) -> None:
+    """Compare two runs on the same films: each figure, the difference with its 95 % interval, and what that means."""
+    with exit_on_user_error():
+        from pneumonia.comparison import compare_runs
+
+        table = compare_runs(first, second, part)
+    print(f"{part} films; 95 % interval of the difference by paired bootstrap over patients")
+    print(table.to_string(float_format="{:.4f}".format))
+
+
+@app.command()
+def promote(version: Annotated[str, typer.Argument(help="The version's number.")], model: ModelName = BINARY) -> None:
+    """Make a version of a registered model its champion, by hand."""
+    with exit_on_user_error():
+        from pneumonia import registry
+
+        registry.open_registry()
+        print(registry.promote(model, version))
+
+
+@app.command()
+def rollback(model: ModelName = BINARY) -> None:
+    """Make the predecessor of a registered model's champion the champion again."""
+    with exit_on_user_error():
+        from pneumonia import registry
+
+        registry.open_registry()
+        print(registry.rollback(model))
+
+
+@app.command()
+def export(
+    form: Annotated[Literal["onnx", "saved_model"], typer.Option("--format")],
+    films: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Films to check the exported one on.")],
+    model: ModelAddress = CHAMPION,
+    output: Annotated[Path, typer.Option(help="A new folder.")] = Path("exported"),
+) -> None:
+    """Export a registered network, once it has said the same of some films as Keras does."""
+    with exit_on_user_error():
+        from pneumonia.exporting import export_registered
+
+        difference = export_registered(model, films, form, output)
+    print(f"{output}: {form}, which differs from Keras by {difference:.1e} at most")
+
+
+@app.command("app")
+def serve_page(
+    model: ModelAddress = CHAMPION,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+) -> None:
+    """Serve a page on which one drops a film and sees what a registered model says of it."""
+    with exit_on_user_error():
+        from pneumonia.app.server import serve
+
+        serve(model, port)
 
 
 if __name__ == "__main__":

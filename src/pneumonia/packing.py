@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, resize
+from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, refuse_unusable, resize
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +30,9 @@ def pack_film(path: Path, size: int, min_size: int) -> PackedFilm | str:
     """The film in `path`, or why it is rejected: its kind and, after a colon, the details."""
     try:
         film = read_radiograph(path)
+        refuse_unusable(film, min_size)
     except UnreadableRadiograph as error:
         return str(error)
-    if min(film.width, film.height) < min_size:
-        return f"too small: {film.width} x {film.height} pixels"
-    if film.pixels.min() == film.pixels.max():
-        return f"constant: every pixel is {film.pixels.flat[0]}"
     image = resize(film.pixels, size)
     # Hashing the film itself would add a fifth to the time of decoding it, hashing the small image a hundredth.
     fingerprint = hashlib.sha256(f"{film.width} x {film.height}".encode() + image.tobytes()).hexdigest()

@@ -220,6 +220,16 @@ class Models(Block):
     convnext: Pretrained
 
 
+class Evaluate(Block):
+    """See `evaluation`."""
+
+    threshold: Literal["youden", "sensitivity", "cost"]
+    sensitivity: Annotated[float, Field(gt=0, lt=1)]
+    cost_of_miss: Annotated[float, Field(gt=0)]
+    cross_fit: StrictBool
+    draws: Annotated[StrictInt, Field(ge=200, le=100_000)]
+
+
 class Tracking(Block):
     """See `tracking`."""
 

@@ -13,6 +13,7 @@ from pneumonia.parameter_blocks import (
     Clean,
     Compute,
     Datasets,
+    Evaluate,
     Models,
     Pretrained,
     Rebalance,
@@ -57,6 +58,7 @@ class Params(Block):
     rebalance: Rebalance
     train: Train
     models: Models
+    evaluate: Evaluate
     tracking: Tracking
 
     @property

@@ -42,6 +42,8 @@ class Radiograph:
     """JPEG quality from 1 to 100, estimated from the quantisation table; None for another format."""
     bytes: int
     """Size of the file."""
+    saturation: float
+    """How colourful the file is, 0 to 1: see `saturation`. Grey films stored as RGB have 0."""
 
     @property
     def width(self) -> int:
@@ -86,6 +88,30 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
 
 
+def refuse_unusable(film: Radiograph, min_size: int) -> None:
+    """Refuse a film that decodes but shows nothing: `min_size` is the shortest side, in pixels, that will do.
+
+    Raises:
+        UnreadableRadiograph: too small, or every pixel is the same.
+    """
+    if min(film.width, film.height) < min_size:
+        raise UnreadableRadiograph(f"too small: {film.width} x {film.height} pixels")
+    if film.pixels.min() == film.pixels.max():
+        raise UnreadableRadiograph(f"constant: every pixel is {film.pixels.flat[0]}")
+
+
+def saturation(image: Image.Image) -> float:
+    """The mean over the pixels of what lies between the strongest and the weakest of red, green and blue, 0 to 1."""
+    if Image.getmodebase(image.mode) == "L":
+        return 0.0
+    size = (min(image.width, 64), min(image.height, 64))
+    sample = np.asarray(image.resize(size, Image.Resampling.NEAREST).convert("RGB"))
+    red, green, blue = sample[..., 0], sample[..., 1], sample[..., 2]  # ten times as fast as a maximum along an axis
+    strongest = np.maximum(np.maximum(red, green), blue)
+    weakest = np.minimum(np.minimum(red, green), blue)
+    return float((strongest - weakest).mean() / 255)
+
+
 def jpeg_quality(luminance: list[int]) -> int:
     """The quality at which the Independent JPEG Group's encoder has the table nearest to `luminance` (64 values)."""
     return int(_QUALITIES[np.abs(_TABLES - np.array(luminance)).sum(axis=1).argmin()])
@@ -108,9 +134,11 @@ def _read_image(data: bytes) -> Radiograph:
         image.verify()  # the checksum of every chunk, which loading skips; it uses the image up
         image = _open_image(data)
         quality = None
+        colour = saturation(image)
     else:
         _refuse_jpeg_without_end(data)
         quality = jpeg_quality(next(iter(image.quantization.values())))  # type: ignore[attr-defined]
+        colour = _jpeg_saturation(data)
         image.draft("L", None)  # full size, and no colours made only to be averaged away
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
@@ -118,7 +146,14 @@ def _read_image(data: bytes) -> Radiograph:
         pixels = _sixteen_to_eight_bits(np.asarray(image))
     else:  # alpha is dropped, for a film is opaque
         pixels = np.asarray(image if image.mode == "L" else image.convert("L"))
-    return Radiograph(pixels, mode, "PNG" if image.format == "PNG" else "JPEG", quality, len(data))
+    return Radiograph(pixels, mode, "PNG" if image.format == "PNG" else "JPEG", quality, len(data), colour)
+
+
+def _jpeg_saturation(data: bytes) -> float:
+    """Of the film decoded at an eighth of its size, which is cheap: a colour is told from its coarsest parts."""
+    image = _open_image(data)
+    image.draft("RGB", (1, 1))
+    return saturation(image)
 
 
 def _open_image(data: bytes) -> ImageFile.ImageFile:
@@ -166,16 +201,18 @@ def _read_dicom(data: bytes) -> Radiograph:
     _refuse_bomb(dataset.Columns, dataset.Rows)
     stored = pixel_array(dataset, index=0)  # the first frame, YBR already turned to RGB
     mode = dataset.PhotometricInterpretation
+    colour = 0.0
     if mode in ("MONOCHROME1", "MONOCHROME2"):
         shown = apply_voi_lut(apply_modality_lut(stored, dataset), dataset)
         pixels = _to_eight_bits(shown, *_shown_range(dataset))
         if mode == "MONOCHROME1":
             pixels = 255 - pixels
     elif stored.ndim == 3 and stored.dtype == np.uint8:
-        pixels = np.asarray(Image.fromarray(stored).convert("L"))
+        picture = Image.fromarray(stored)
+        pixels, colour = np.asarray(picture.convert("L")), saturation(picture)
     else:
         raise UnreadableRadiograph(f"DICOM without greys: {mode}, {dataset.BitsStored} bits")
-    return Radiograph(pixels, mode, "DICOM", None, len(data))
+    return Radiograph(pixels, mode, "DICOM", None, len(data), colour)
 
 
 def _shown_range(dataset: "Dataset") -> tuple[float, float]:

@@ -1,61 +1,131 @@
-"""The MLflow model registry: a version for each evaluated run, and the champion among them."""
+"""The MLflow model registry: a version for each evaluated run, the champion among them, and who challenges it."""
 
 import hashlib
-import importlib.metadata
 from pathlib import Path
 
-import keras
 import mlflow
-import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
 
+from pneumonia.comparison import compare, read_predictions
+from pneumonia.errors import UserError
+from pneumonia.evaluation.evaluate import Evaluation
 from pneumonia.params import Params
+from pneumonia.registered import existing_store
+from pneumonia.serving import log_radiograph_model
 from pneumonia.tracking import store_lock
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER = "champion", "challenger"
+TAGGED = ("roc_auc", "sensitivity", "specificity", "accuracy")
+"""The figures whose test intervals are tags of the version."""
 
 
-def register(
-    params: Params, model: keras.Model, example: np.ndarray, figures: dict[str, dict[str, float]], data: Path
-) -> str:
-    """Log `model` to the active run, register it as `pneumonia-<task>`, and make it the champion if it deserves it.
+def register(params: Params, evaluation: Evaluation, card: str, data: Path, models: Path, reports: Path) -> str:
+    """Log the classifier in `models` to the active run, register it as `pneumonia-<task>`, and give it its alias.
 
-    `example` is a film, uint8 (1, S, S, 1). `figures` are those of `evaluate`, `data` holds what the model was
-    validated on. The champion moves only when the AUC on the same validation films improves; AUCs on other films
-    cannot be compared. Returns the decision and its reason, which is also a tag of the version.
+    It becomes champion where there is none; where the champion knew generated films only, and this one is better than
+    chance on real ones; or where the paired comparison on the same validation films favours it: the 95 % interval of
+    the difference in AUC is above 0. Else it becomes challenger. Returns the decision and its reason, which is also a
+    tag of the version; `card` is its description.
     """
     name = f"pneumonia-{params.task}"
-    films = example.astype("float32")
-    # Without the requirements MLflow loads the model again, in a process of its own, to find them: half a minute.
-    requirements = [f"{package}=={importlib.metadata.version(package)}" for package in ("keras", "tensorflow", "numpy")]
-    logged = mlflow.tensorflow.log_model(
-        model,
-        name="model",
-        signature=infer_signature(films, keras.ops.convert_to_numpy(model(films))),
-        input_example=films,
-        pip_requirements=requirements,
-        registered_model_name=name,
-    )
-    val_auc = figures["val"]["roc_auc"]
-    tags = {
+    logged = log_radiograph_model(models, "model", registered_model_name=name)
+    client, version = MlflowClient(), str(logged.registered_model_version)
+    client.update_model_version(name, version, description=card)
+    tags = {**_tags(params, evaluation, data), "git.commit": _commit(client)}
+    predictions = pd.read_csv(reports / "predictions.csv", dtype={"patient": str, "file": str}, keep_default_na=False)
+    # One at a time: of two runs that finish at once the second is compared with the first.
+    with store_lock():
+        alias, reason = _decide(_champion(client, name), tags, predictions, evaluation.intervals)
+        for key, value in {**tags, "decision": f"{alias}: {reason}"}.items():
+            client.set_model_version_tag(name, version, key, value)
+        if alias == CHAMPION:
+            _crown(client, name, version)
+        else:
+            client.set_registered_model_alias(name, CHALLENGER, version)
+    return f"{name} version {version} is {alias}: {reason}"
+
+
+def open_registry() -> None:
+    """Have MLflow use the store of this repository.
+
+    Raises:
+        UserError: there is none.
+    """
+    mlflow.set_tracking_uri(existing_store())
+
+
+def promote(name: str, version: str) -> str:
+    """Make a version the champion by hand; says what changed.
+
+    Raises:
+        UserError: no such model or version.
+    """
+    client = MlflowClient()
+    with store_lock():
+        known = _versions(client, name)
+        if version not in known:
+            raise UserError(f"{name} has no version {version!r}; it may be one of {', '.join(known)}")
+        before = _champion(client, name)
+        client.set_model_version_tag(name, version, "decision", "champion: promoted by hand")
+        _crown(client, name, version)
+    return f"{name} version {version} is champion, {f'version {before.version}' if before else 'none'} was"
+
+
+def rollback(name: str) -> str:
+    """Make the champion's predecessor champion again; says what changed.
+
+    Raises:
+        UserError: no such model, no champion, or it has no predecessor.
+    """
+    client = MlflowClient()
+    with store_lock():
+        known = _versions(client, name)
+        champion = _champion(client, name)
+        if champion is None:
+            raise UserError(f"{name} has no champion; `pneumonia promote` may make one of {', '.join(known)}")
+        before = champion.tags.get("predecessor")
+        if before not in known:
+            raise UserError(f"{name} version {champion.version} was the first champion; there is none to go back to")
+        client.set_model_version_tag(name, str(champion.version), "decision", "rolled back by hand")
+        client.set_registered_model_alias(name, CHAMPION, before)
+    return f"{name} version {before} is champion again, version {champion.version} was"
+
+
+def _crown(client: MlflowClient, name: str, version: str) -> None:
+    before = _champion(client, name)
+    if before is not None and str(before.version) != version:
+        client.set_model_version_tag(name, version, "predecessor", str(before.version))
+    client.set_registered_model_alias(name, CHAMPION, version)
+    aliases = client.get_model_version(name, version).aliases
+    if CHALLENGER in aliases:
+        client.delete_registered_model_alias(name, CHALLENGER)
+
+
+def _tags(params: Params, evaluation: Evaluation, data: Path) -> dict[str, str]:
+    """What a version is of and how good it is, with the intervals on the test films."""
+    rows = evaluation.intervals.set_index(["part", "figure"])
+    figures = {
+        f"{part}.{figure}": "{value:.4f} ({low:.4f} to {high:.4f})".format(**rows.loc[(part, figure)])
+        for part in ("val", "test")
+        for figure in TAGGED
+    }
+    return {
         "dataset": params.dataset,
         "model": params.model,
         "validation_films": _validation_films(data / "split.csv"),
-        "val_auc": f"{val_auc:.6f}",
-        "test_auc": f"{figures['test']['roc_auc']:.6f}",
+        "threshold": f"{evaluation.decision.threshold:.4f}",
+        "temperature": f"{evaluation.decision.temperature:.4f}",
+        "shortcuts": str(len(evaluation.findings)),
+        **figures,
     }
-    client, version = MlflowClient(), str(logged.registered_model_version)
-    with store_lock():
-        wins, reason = _decide(_champion(client, name), tags)
-        for key, value in {**tags, "decision": reason}.items():
-            client.set_model_version_tag(name, version, key, value)
-        if wins:
-            client.set_registered_model_alias(name, CHAMPION, version)
-    return f"{name} version {version} is {reason}"
+
+
+def _commit(client: MlflowClient) -> str:
+    run = mlflow.active_run()
+    return client.get_run(run.info.run_id).data.tags.get("git.commit", "") if run else ""
 
 
 def _validation_films(split: Path) -> str:
@@ -65,6 +135,14 @@ def _validation_films(split: Path) -> str:
     return hashlib.sha256(films.to_csv(index=False).encode()).hexdigest()
 
 
+def _versions(client: MlflowClient, name: str) -> list[str]:
+    versions = client.search_model_versions(f"name='{name}'")
+    if not versions:
+        known = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none is there yet"
+        raise UserError(f"no model {name!r} is registered; it may be one of: {known}")
+    return sorted((str(version.version) for version in versions), key=int)
+
+
 def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
     try:
         return client.get_model_version_by_alias(name, CHAMPION)
@@ -72,19 +150,26 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
         return None
 
 
-def _decide(champion: ModelVersion | None, tags: dict[str, str]) -> tuple[bool, str]:
+def _decide(
+    champion: ModelVersion | None, tags: dict[str, str], predictions: pd.DataFrame, intervals: pd.DataFrame
+) -> tuple[str, str]:
+    """The alias of a newcomer with these `tags`, `predictions` and `intervals`, and why."""
     if champion is None:
-        return True, "champion: there was none"
-    name, theirs = f"version {champion.version}", champion.tags
-    if not {"val_auc", "dataset", "validation_films"} <= set(theirs):
-        return False, f"not champion: {name} has not the tags to compare with; move the alias by hand"
-    if (theirs["dataset"], theirs["validation_films"]) != (tags["dataset"], tags["validation_films"]):
-        if theirs["dataset"] == "phantom" and tags["dataset"] != "phantom":
-            return True, f"champion: {name} knew generated films only, this one {tags['dataset']}"
-        return (
-            False,
-            f"not champion: {name} was validated on other films, of {theirs['dataset']}; move the alias by hand",
-        )
-    better = float(tags["val_auc"]) > float(theirs["val_auc"])
-    verdict = "champion" if better else "not champion"
-    return better, f"{verdict}: validation AUC {tags['val_auc']}, that of {name} is {theirs['val_auc']}"
+        return CHAMPION, "there was none"
+    theirs, name = champion.tags, f"version {champion.version}"
+    by_hand = "`pneumonia promote` moves the alias by hand"
+    if (theirs.get("dataset"), theirs.get("validation_films")) != (tags["dataset"], tags["validation_films"]):
+        if theirs.get("dataset") == "phantom" and tags["dataset"] != "phantom":
+            if not intervals.set_index(["part", "figure"]).at[("val", "roc_auc"), "low"] > 0.5:
+                return CHALLENGER, f"{name} knew generated films only, but this one may be no better than chance"
+            return CHAMPION, f"{name} knew generated films only, this one {tags['dataset']}"
+        return CHALLENGER, f"{name} was validated on other films, of {theirs.get('dataset')}; {by_hand}"
+    try:
+        auc = compare(read_predictions(str(champion.run_id)), predictions, "val").loc["roc_auc"]
+    except UserError as error:
+        return CHALLENGER, f"it cannot be compared with {name} ({error}); {by_hand}"
+    told = (
+        f"validation AUC {auc['second']:.4f} against {auc['first']:.4f} of {name}, difference "
+        f"{auc['difference']:+.4f} ({auc['low']:+.4f} to {auc['high']:+.4f})"
+    )
+    return (CHAMPION, told) if auc["low"] > 0 else (CHALLENGER, f"{told}; {by_hand}")

@@ -79,7 +79,7 @@ def start_run(params: Params, data: Path) -> mlflow.ActiveRun:
     `data` holds `clean/images.npy` and `split.csv`.
     """
     experiment_name = os.environ.get("DVC_EXP_NAME")
-    name = f"{params.model}-{params.dataset}" + (f" {experiment_name}" if experiment_name else "")
+    name = f"{params.model}-{params.dataset}-{params.task}" + (f" {experiment_name}" if experiment_name else "")
     run = mlflow.start_run(run_name=name, tags=_tags(params))
     mlflow.log_params(_flat_params(params))
     split = pd.read_csv(data / "split.csv", dtype={"patient": str}, keep_default_na=False)
@@ -152,12 +152,29 @@ def log_training(facts: dict[str, Any]) -> None:
             mlflow.log_metric(name, value)
 
 
-def complete_run(figures: dict[str, dict[str, float]], reports: Path) -> None:
-    """Log the figures as `val/…` and `test/…`, and the reports, and mark the run as complete."""
-    mlflow.log_metrics({f"{part}/{name}": value for part, values in figures.items() for name, value in values.items()})
+WITH_INTERVAL = ("accuracy", "sensitivity", "specificity", "roc_auc")
+"""The figures whose interval is beside them, as `…_low` and `…_high`."""
+
+
+def complete_run(
+    figures: dict[str, dict[str, float]], intervals: pd.DataFrame, findings: list[str], reports: Path
+) -> None:
+    """Log the figures as `val/…` and `test/…`, the same few in every run, and the reports; mark the run as complete.
+
+    `figures`, `intervals` and `findings` are those of `evaluation.evaluate.Evaluation`.
+    """
+    metrics = {
+        f"{part}/{name}": value
+        for part, values in figures.items()
+        for name, value in values.items()
+        if not name.endswith(("positives", "negatives"))  # counts are in the confusion matrices
+    }
+    for row in intervals[intervals["figure"].isin(WITH_INTERVAL)].itertuples():
+        metrics |= {f"{row.part}/{row.figure}_low": row.low, f"{row.part}/{row.figure}_high": row.high}
+    mlflow.log_metrics(metrics)
     mlflow.log_artifacts(str(reports), "reports")
     mlflow.log_artifact("params.yaml")
-    mlflow.set_tag(FINISHED, "true")
+    mlflow.set_tags({"shortcuts": str(len(findings)), FINISHED: "true"})
 
 
 def fingerprint(files: list[Path]) -> str:

@@ -4,36 +4,13 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from pneumonia.classifier import Answer, Classifier
+from pneumonia.decision import Decision
+from pneumonia.evaluation.card import render_card
 from pneumonia.evaluation.evaluate import evaluate
-
-
-@pytest.fixture
-def data(tmp_path):
-    """Ten films whose grey value is 25 times their number; odd ones have pneumonia; four validate, six test."""
-    images = np.broadcast_to((np.arange(10, dtype=np.uint8) * 25)[:, None, None], (10, 8, 8))
-    (tmp_path / "data" / "clean").mkdir(parents=True)
-    np.save(tmp_path / "data" / "clean" / "images.npy", images)
-    pd.DataFrame(
-        {
-            "image": range(10),
-            "file": [f"{number}.png" for number in range(10)],
-            "label": ["normal", "viral"] * 5,
-            "class": ["normal", "pneumonia"] * 5,
-            "patient": [f"{number:03}" for number in range(10)],
-            "part": ["val"] * 4 + ["test"] * 6,
-        }
-    ).to_csv(tmp_path / "data" / "split.csv", index=False)
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def model() -> keras.Model:
-    """Probability of pneumonia: the mean grey value over 255."""
-    film = keras.Input((8, 8, 1))
-    same = keras.layers.Conv2D(1, 1, kernel_initializer="ones")(keras.layers.Rescaling(1 / 255)(film))
-    return keras.Model(film, keras.layers.GlobalAveragePooling2D()(same))
-
+from pneumonia.evaluation.report import render_report
 
 HISTORY = pd.DataFrame(
     {
@@ -41,42 +18,135 @@ HISTORY = pd.DataFrame(
         **{name: [0.5, 0.4] for name in ("loss", "accuracy", "auc", "val_loss", "val_accuracy", "val_auc")},
     }
 )
+TRAINING = {"run_id": "abc", "weights": "random", "precision": "float32", "device": "a CPU", "training_seconds": 90.0}
+TRAINING["parameters"] = 3
+LABELS = ["normal", "bacterial", "normal", "viral"]
 
 
-def test_every_film_is_predicted_and_the_figures_are_those_of_the_predictions(data, model, tmp_path):
-    reports = tmp_path / "reports"
-    figures = evaluate(model, "binary", data, HISTORY, "random", reports)
+@pytest.fixture
+def data(tmp_path):
+    """60 films of 50 patients, of noise about a grey that is brighter in the middle where they are sick."""
+    rng = np.random.default_rng(0)
+    labels = np.array(LABELS * 15)
+    sick = labels != "normal"
+    images = rng.normal(90, 12, (60, 32, 32))
+    images[:, 8:24, 8:24] += (60 * sick + rng.normal(0, 25, 60))[:, None, None]
+    (tmp_path / "data" / "clean").mkdir(parents=True)
+    np.save(tmp_path / "data" / "clean" / "images.npy", images.clip(0, 255).astype(np.uint8))
+    films = pd.DataFrame(
+        {
+            "image": range(60),
+            "file": [f"{number}.png" for number in range(60)],
+            "label": labels,
+            "class": np.where(sick, "pneumonia", "normal"),
+            "patient": [f"{number % 20:03}-{number // 20 if number % 2 else 0}" for number in range(60)],
+            "part": ["train"] * 20 + ["val"] * 20 + ["test"] * 20,
+        }
+    )
+    films.to_csv(tmp_path / "data" / "split.csv", index=False)
+    encoding = {"width": 300, "height": 280, "mode": "L", "format": "PNG", "quality": "", "bytes": 9000}
+    films[["file", "label", "patient"]].assign(**encoding).to_csv(
+        tmp_path / "data" / "clean" / "index.csv", index=False
+    )
+    return tmp_path / "data"
+
+
+def network(outputs: int, looks_at: tuple[slice, slice] = (slice(8, 24), slice(8, 24))) -> keras.Model:
+    """Its logit is the mean grey of where it looks less 130, over 10; of three classes the sick ones share it."""
+    film = keras.Input((32, 32, 1), name="film")
+    same = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="same")(film)
+    mean = keras.layers.Conv2D(1, 32, name="mean")
+    grey = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(0.1, -13)(mean(same)))
+    output = keras.layers.Dense(outputs, "sigmoid" if outputs == 1 else "softmax", name="probability")
+    model = keras.Model(film, output(grey), name="toy")
+    weights = np.zeros((32, 32, 1, 1), "float32")
+    weights[looks_at] = 1 / weights[looks_at].size
+    mean.set_weights([weights, np.zeros(1)])
+    output.set_weights([np.float32([[1.0]] if outputs == 1 else [[-0.5, 0.6, 0.4]]), np.zeros(outputs)])
+    return model
+
+
+def test_every_film_is_predicted_and_all_figures_are_those_of_the_predictions(data, make_params, tmp_path):
+    reports, models = tmp_path / "reports", tmp_path / "models"
+    models.mkdir()
+    outcome = evaluate(network(1), make_params({"evaluate.draws": 300}), data, HISTORY, "random", models, reports)
     predictions = pd.read_csv(reports / "predictions.csv", dtype={"patient": str})
-    assert predictions["file"].tolist() == [f"{number}.png" for number in range(10)]
-    assert predictions["patient"].tolist() == [f"{number:03}" for number in range(10)]
-    assert predictions["probability"].to_numpy() == pytest.approx(np.arange(10) * 25 / 255, abs=1e-6)
-    assert predictions["predicted"].tolist() == ["normal"] * 6 + ["pneumonia"] * 4  # 0.5 is 127.5
-    counts = ("true_negatives", "false_positives", "false_negatives", "true_positives")
-    assert [figures["val"][name] for name in counts] == [2, 0, 2, 0]
-    assert [figures["test"][name] for name in counts] == [1, 2, 1, 2]
-    assert json.loads((reports / "metrics.json").read_text()) == figures
-    confusion = pd.read_csv(reports / "evaluation" / "confusion_test.csv")
-    assert (confusion["actual"] != confusion["predicted"]).sum() == 3
-    for picture in ("curves.png", "history.png", "confusion_val.png", "confusion_test.png", "receptive_field.png"):
-        assert (reports / "evaluation" / picture).read_bytes().startswith(b"\x89PNG")
+    assert predictions["file"].tolist() == [f"{number}.png" for number in range(20, 60)]
+    decision = Decision.load(models / "decision.json")
+    images = np.load(data / "clean" / "images.npy")[20:]
+    logit = (images[:, 8:24, 8:24].mean(axis=(1, 2)) / 10 - 13) / decision.temperature
+    assert predictions["probability"].to_numpy() == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
+    called = predictions["probability"] >= decision.threshold
+    assert predictions["predicted"].tolist() == np.where(called, "pneumonia", "normal").tolist()
+
+    test = predictions[predictions["part"] == "test"]
+    sensitivity = (test.loc[test["class"] == "pneumonia", "predicted"] == "pneumonia").mean()
+    assert outcome.figures["test"]["sensitivity"] == pytest.approx(sensitivity)
+    assert json.loads((reports / "metrics.json").read_text()) == outcome.figures
+    rows = outcome.intervals.set_index(["part", "figure"])
+    assert rows.loc[("test", "sensitivity"), "value"] == pytest.approx(sensitivity)
+    assert rows.loc[("test", "roc_auc"), "low"] <= outcome.figures["test"]["roc_auc"]
+    frozen = outcome.choices[
+        (outcome.choices["rule"] == "sensitivity") & (outcome.choices["chosen_on"] == "cross-fitted")
+    ]
+    assert frozen["threshold"].item() == pytest.approx(decision.threshold)
+    assert outcome.findings == []
+    for picture in ("curves", "history", "confusion_val", "receptive_field", "reliability", "errors", "alterations"):
+        assert (reports / "evaluation" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_three_classes_give_a_probability_each_and_curves_each(data, tmp_path):
-    """Probabilities: 1 - g, g / 2 and g / 2 of the mean grey value g over 255."""
+def test_what_is_left_in_models_is_the_classifier_that_was_evaluated(data, make_params, tmp_path):
+    models, model = tmp_path / "models", network(1)
+    models.mkdir()
+    model.save(models / "model.keras")
+    params = make_params({"evaluate.draws": 200, "clean.image_size": 32, "clean.min_size": 32})
+    evaluate(model, params, data, HISTORY, "random", models, tmp_path / "reports")
+    film = tmp_path / "film.png"
+    Image.fromarray(np.load(data / "clean" / "images.npy")[41]).save(film)
+    predicted = pd.read_csv(tmp_path / "reports" / "predictions.csv").set_index("file").loc["41.png"]
+    [answer] = Classifier.load(models).answers([film])
+    assert isinstance(answer, Answer)
+    assert (answer.label, answer.probability) == (predicted["predicted"], pytest.approx(predicted["probability"]))
+
+
+def test_a_model_that_looks_at_the_border_is_told(data, make_params, tmp_path):
+    images = np.load(data / "clean" / "images.npy")
+    cheating = np.full_like(images, 90)
+    cheating[:, :2] = images[:, 8:24, 8:24].mean(axis=(1, 2)).astype(np.uint8)[:, None, None]
+    cheating[:, 8:24, 8:24] = 90
+    np.save(data / "clean" / "images.npy", cheating)
+    cheater, models = network(1, looks_at=(slice(0, 2), slice(0, 32))), tmp_path / "models"
+    models.mkdir()
+    outcome = evaluate(cheater, make_params({"evaluate.draws": 200}), data, HISTORY, "", models, tmp_path / "reports")
+    assert [finding.partition(" the model")[0] for finding in outcome.findings] == [
+        "Shortcut: with lungs blacked out",
+        "Shortcut: with only the border",
+    ]
+
+
+def test_three_classes_give_a_probability_each_and_a_page_and_a_card(data, make_params, tmp_path):
     split = pd.read_csv(data / "split.csv", dtype={"patient": str})
-    split["class"] = ["normal", "bacterial", "viral", "normal"] + ["normal", "bacterial", "viral"] * 2
-    split.to_csv(data / "split.csv", index=False)
-    film = keras.Input((8, 8, 1))
-    same = keras.layers.Conv2D(1, 1, kernel_initializer="ones")(keras.layers.Rescaling(1 / 255)(film))
-    grey = keras.layers.GlobalAveragePooling2D()(same)
-    output = keras.layers.Dense(3)
-    probabilities = output(grey)
-    output.set_weights([np.float32([[-1, 0.5, 0.5]]), np.float32([1, 0, 0])])
-    evaluate(keras.Model(film, probabilities), "multiclass", data, HISTORY, "random", tmp_path / "reports")
-    predictions = pd.read_csv(tmp_path / "reports" / "predictions.csv")
-    grey = np.arange(10) * 25 / 255
-    assert predictions["probability"].to_numpy() == pytest.approx(grey, abs=1e-6)
-    assert predictions["probability_viral"].to_numpy() == pytest.approx(grey / 2, abs=1e-6)
-    assert predictions["predicted"].tolist() == ["normal"] * 7 + ["bacterial"] * 3  # 2/3 is 170
+    split.assign(**{"class": split["label"]}).to_csv(data / "split.csv", index=False)
+    params = make_params({"task": "multiclass", "evaluate.draws": 200})
+    reports, models = tmp_path / "reports", tmp_path / "models"
+    models.mkdir()
+    outcome = evaluate(network(3), params, data, HISTORY, "random", models, reports)
+    predictions = pd.read_csv(reports / "predictions.csv")
+    each = predictions[["probability_normal", "probability_bacterial", "probability_viral"]].to_numpy()
+    assert each.sum(axis=1) == pytest.approx(1)
+    assert predictions["probability"].to_numpy() == pytest.approx(1 - each[:, 0])
+    called = predictions["probability"] >= outcome.decision.threshold
+    assert ((predictions["predicted"] == "normal") == ~called).all()
     for name in ("roc_test.csv", "roc_test_viral.csv", "pr_val_normal.csv", "curves_bacterial.png"):
-        assert (tmp_path / "reports" / "evaluation" / name).stat().st_size
+        assert (reports / "evaluation" / name).stat().st_size
+    assert {"classes/roc_auc", "classes/accuracy"} <= set(outcome.intervals["figure"])
+
+    page = render_report(outcome, params, TRAINING, data, reports)
+    assert page.count("data:image/png;base64,") >= 10
+    assert "http://" not in page.replace("http://www.w3.org", "") and 'src="/' not in page
+    assert f"{outcome.intervals.set_index(['part', 'figure']).loc[('test', 'roc_auc'), 'value']:.3f}" in page
+    films = pd.read_csv(data / "split.csv", dtype=str)
+    card = render_card(params, outcome.decision, outcome.intervals, ["It cheats."], films, TRAINING)
+    assert "- test: 5 bacterial, 10 normal, 5 viral" in card
+    assert "- It cheats." in card
+    assert "No medical device" in card

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from pneumonia.evaluation.metrics import binary_metrics, figures, one_against_rest, pr_curve, roc_curve
+from pneumonia.evaluation.metrics import binary_metrics, call, figures, one_against_rest, pr_curve, roc_curve
 
 TRUTH = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
 PROBABILITY = np.array([0.1, 0.2, 0.6, 0.3, 0.9, 0.8, 0.7, 0.4, 0.5, 0.25])
@@ -11,12 +11,12 @@ PROBABILITY = np.array([0.1, 0.2, 0.6, 0.3, 0.9, 0.8, 0.7, 0.4, 0.5, 0.25])
 
 def test_figures_by_hand():
     """At 0.5: 3 true negatives, 1 false positive (0.6), 2 false negatives (0.4, 0.25), 4 true positives."""
-    outcome = binary_metrics(TRUTH, PROBABILITY)
+    outcome = binary_metrics(TRUTH, PROBABILITY, PROBABILITY >= 0.5)
     counts = [outcome[name] for name in ("true_negatives", "false_positives", "false_negatives", "true_positives")]
     assert counts == [3, 1, 2, 4]
     assert outcome["accuracy"] == pytest.approx(7 / 10)
     assert outcome["precision"] == pytest.approx(4 / 5)
-    assert outcome["recall"] == pytest.approx(4 / 6)
+    assert outcome["sensitivity"] == pytest.approx(4 / 6)
     assert outcome["specificity"] == pytest.approx(3 / 4)
     assert outcome["f1"] == pytest.approx(8 / 11)
     # Of 24 pairs, pneumonia is ranked lower for (0.6: 0.4, 0.5, 0.25) and (0.3: 0.25).
@@ -28,8 +28,8 @@ def test_figures_by_hand():
 
 
 def test_nothing_called_pneumonia_has_precision_zero():
-    outcome = binary_metrics(TRUTH, PROBABILITY / 10)
-    assert (outcome["precision"], outcome["recall"], outcome["specificity"]) == (0, 0, 1)
+    outcome = binary_metrics(TRUTH, PROBABILITY, np.zeros(10))
+    assert (outcome["precision"], outcome["sensitivity"], outcome["specificity"]) == (0, 0, 1)
 
 
 def test_curves_pass_through_the_figures_at_the_threshold():
@@ -47,12 +47,26 @@ PROBABILITIES = np.array(
 )
 
 
+def test_two_classes_are_called_from_the_threshold_on_and_once_more_from_one_half():
+    outcome = figures(TRUTH, np.column_stack([1 - PROBABILITY, PROBABILITY]), ["normal", "pneumonia"], threshold=0.65)
+    assert (outcome["sensitivity"], outcome["specificity"]) == pytest.approx((3 / 6, 1))
+    assert (outcome["at_half/sensitivity"], outcome["at_half/specificity"]) == pytest.approx((4 / 6, 3 / 4))
+    assert outcome["brier"] == pytest.approx(np.mean((PROBABILITY - TRUTH) ** 2))
+    assert outcome["roc_auc"] == pytest.approx(20 / 24)
+
+
+def test_a_film_is_normal_below_the_threshold_and_else_the_likelier_of_the_rest():
+    assert call(PROBABILITIES, 0.5).tolist() == [0, 1, 1, 1, 1, 2]
+    assert call(PROBABILITIES, 0.25).tolist() == [1, 1, 1, 1, 1, 2]
+    assert call(PROBABILITIES, 0.95).tolist() == [0] * 6
+
+
 def test_figures_of_three_classes_by_hand():
-    """Called: normal, bacterial, bacterial, normal, bacterial, viral; half of them rightly."""
-    outcome = figures(CLASSES, PROBABILITIES, NAMES)
+    """At 0.57 called: normal, bacterial, bacterial, normal, bacterial, viral; half of them rightly."""
+    outcome = figures(CLASSES, PROBABILITIES, NAMES, threshold=0.57)
     assert outcome["accuracy"] == pytest.approx(3 / 6)
     assert outcome["loss"] == pytest.approx(-sum(map(math.log, [0.7, 0.4, 0.8, 0.3, 0.3, 0.7])) / 6)
-    assert [outcome[f"{name}/recall"] for name in NAMES] == pytest.approx([1 / 2] * 3)
+    assert [outcome[f"{name}/sensitivity"] for name in NAMES] == pytest.approx([1 / 2] * 3)
     assert [outcome[f"{name}/precision"] for name in NAMES] == pytest.approx([1 / 2, 1 / 3, 1])
     assert outcome["precision"] == pytest.approx((1 / 2 + 1 / 3 + 1) / 3)
     # Of 8 pairs: normal at 0.4 is under the bacterial 0.45; bacterial 0.3 under 0.5 and 0.5; viral over all.
@@ -62,11 +76,12 @@ def test_figures_of_three_classes_by_hand():
 
 def test_the_binary_figures_that_follow_from_three_classes():
     """Pneumonia is what is not normal: 0.3, 0.6 of the normal films, 0.9, 0.55, 0.8, 0.9 of the others."""
-    outcome = figures(CLASSES, PROBABILITIES, NAMES)
-    same = binary_metrics(np.array([0, 0, 1, 1, 1, 1]), np.array([0.3, 0.6, 0.9, 0.55, 0.8, 0.9]))
+    outcome = figures(CLASSES, PROBABILITIES, NAMES, threshold=0.5)
+    probability = np.array([0.3, 0.6, 0.9, 0.55, 0.8, 0.9])
+    same = binary_metrics(np.array([0, 0, 1, 1, 1, 1]), probability, probability >= 0.5)
     for name, value in same.items():
         assert outcome[f"pneumonia/{name}"] == pytest.approx(value)
-    assert outcome["pneumonia/recall"] == 1
+    assert outcome["pneumonia/sensitivity"] == 1
     assert outcome["pneumonia/specificity"] == pytest.approx(1 / 2)
 
 

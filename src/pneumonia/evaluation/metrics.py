@@ -6,53 +6,69 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
-THRESHOLD = 0.5
-"""From which probability on a film is called pneumonia."""
+from pneumonia.calibration import brier_score, expected_calibration_error
+
 SICK = "pneumonia"
 """What any class but the first, `normal`, is an instance of."""
+AT_HALF = ("accuracy", "sensitivity", "specificity", "f1")
+"""The figures that are also given where films are called pneumonia from 0.5 on."""
 
 
-def figures(truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+def call(probabilities: np.ndarray, threshold: float) -> np.ndarray:
+    """The class numbers int64 (N,) that films of `probabilities`, float (N, C), are called at the operating point.
+
+    Normal below the `threshold` of the probability of pneumonia, which is that of any class but the first; from it on
+    the likeliest of the others.
+    """
+    sick = 1 - probabilities[:, 0] >= threshold
+    return np.where(sick, 1 + probabilities[:, 1:].argmax(axis=1), 0)
+
+
+def figures(truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str], threshold: float) -> dict[str, float]:
     """The figures of `probabilities`, float (N, C), of the classes `names` against `truth`, int (N,).
 
-    Of two classes: those of `binary_metrics` for the second. Of more: `accuracy` and `loss` over all classes, where the
-    likeliest class is called; `class/…` of each class against the rest; without a prefix their means over the classes;
-    and `pneumonia/…`, the binary figures that follow, of the probability of any class but `normal`.
+    Films are called at the operating point, `threshold`; `at_half/…` are figures at 0.5 instead.
+
+    Of two classes: those of `binary_metrics` for the second, with `brier` and `calibration_error`. Of more: `accuracy`
+    and `loss` over all classes; `class/…` of each class against the rest; without a prefix their means over the
+    classes; and `pneumonia/…`, the binary figures that follow, of the probability of any class but `normal`.
     """
+    called, called_at_half = call(probabilities, threshold), call(probabilities, 0.5)
+    sick, probability = (truth > 0).astype(int), 1 - probabilities[:, 0]
+    binary = {
+        **binary_metrics(sick, probability, called > 0),
+        "brier": brier_score(sick, probability),
+        "calibration_error": expected_calibration_error(sick, probability),
+    }
+    at_half = binary_metrics(sick, probability, called_at_half > 0)
     if len(names) == 2:
-        return binary_metrics(truth, probabilities[:, 1])
-    called = probabilities.argmax(axis=1)
-    each = {
-        name: binary_metrics((truth == number).astype(int), probabilities[:, number], (called == number).astype(int))
-        for number, name in enumerate(names)
-    }
-    counted = ("true_negatives", "false_positives", "false_negatives", "true_positives")
-    macro = {
-        name: float(np.mean([one[name] for one in each.values()])) for name in each[names[0]] if name not in counted
-    }
+        return binary | {f"at_half/{name}": at_half[name] for name in AT_HALF}
+
+    each = {name: binary_metrics(truth == n, probabilities[:, n], called == n) for n, name in enumerate(names)}
+    macro = {name: float(np.mean([one[name] for one in each.values()])) for name in each[names[0]] if "_" not in name}
+    macro |= {name: float(np.mean([one[name] for one in each.values()])) for name in ("roc_auc", "pr_auc")}
     overall = {
         "loss": float(sk.log_loss(truth, probabilities, labels=range(len(names)))),
         "accuracy": float(sk.accuracy_score(truth, called)),
+        "at_half/accuracy": float(sk.accuracy_score(truth, called_at_half)),
     }
-    each[SICK] = binary_metrics((truth > 0).astype(int), 1 - probabilities[:, 0])
+    each[SICK] = binary | {f"at_half/{name}": at_half[name] for name in AT_HALF}
     return {**macro, **overall, **{f"{name}/{key}": value for name, one in each.items() for key, value in one.items()}}
 
 
-def binary_metrics(truth: np.ndarray, probability: np.ndarray, called: np.ndarray | None = None) -> dict[str, float]:
-    """Figures of `probability`, float (N,), of a class against `truth`, int (N,) of 0 and 1.
+def binary_metrics(truth: np.ndarray, probability: np.ndarray, called: np.ndarray) -> dict[str, float]:
+    """Figures of `probability`, float (N,), of a class against `truth`, (N,) of 0 and 1.
 
-    `called`, int (N,) of 0 and 1, is which films are given that class: without it those from 0.5 on. `loss` is the mean
-    binary cross-entropy in nats, `pr_auc` the average precision. A ratio whose denominator is zero (precision, where
-    nothing is called) is 0.
+    `called`, (N,) of 0 and 1, is which films are given that class. `loss` is the mean binary cross-entropy in nats,
+    `pr_auc` the average precision. A ratio whose denominator is zero (precision, where nothing is called) is 0.
     """
-    if called is None:
-        called = (probability >= THRESHOLD).astype(int)
+    truth, called = np.asarray(truth, int), np.asarray(called, int)
     negatives, false_positives, false_negatives, positives = sk.confusion_matrix(truth, called, labels=[0, 1]).ravel()
     return {
         "loss": float(sk.log_loss(truth, probability, labels=[0, 1])),
         "accuracy": float(sk.accuracy_score(truth, called)),
         "precision": float(sk.precision_score(truth, called, zero_division=0)),
-        "recall": float(sk.recall_score(truth, called, zero_division=0)),
+        "sensitivity": float(sk.recall_score(truth, called, zero_division=0)),
         "specificity": float(sk.recall_score(truth, called, pos_label=0, zero_division=0)),
         "f1": float(sk.f1_score(truth, called, zero_division=0)),
         "roc_auc": float(sk.roc_auc_score(truth, probability)),

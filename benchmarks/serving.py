@@ -1,0 +1,166 @@
+"""What the way to an answer costs beside the network itself: over HTTP, for a folder of files, and from a cold start.
+
+    python benchmarks/serving.py [folder of radiographs]
+
+Without a folder it makes JPEGs of 224 x 224 pixels itself. The network is the cnn at 128 x 128 with random weights,
+registered in a store of its own. Of HTTP and Python, and of packed films and files, medians of rounds taken by turns.
+"""
+
+import argparse
+import base64
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from PIL import Image
+
+from pneumonia.classifier import BATCH, Classifier
+from pneumonia.decision import Decision
+from pneumonia.devices import describe
+from pneumonia.familiarity import fit
+from pneumonia.labels import class_names
+from pneumonia.models import cnn
+from pneumonia.params import load_params
+from pneumonia.radiograph import read_radiograph, resize
+from pneumonia.serving import log_radiograph_model
+
+SIZE, REQUESTS, FILMS, ROUNDS = 128, 100, 640, 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Latency over HTTP, throughput of a folder, and start time.")
+    parser.add_argument("folder", type=Path, nargs="?", help="JPEG films; made where none is given")
+    given = parser.parse_args().folder
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        files = sorted((given or make_films(work / "films", 64)).resolve().rglob("*.jp*g"))[:FILMS]
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{work / 'mlflow.db'}"
+        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+        mlflow.create_experiment("benchmark", artifact_location=(work / "mlruns").as_uri())
+        mlflow.set_experiment("benchmark")
+        register(work / "model", np.stack([resize(read_radiograph(file).pixels, SIZE) for file in files]))
+        print(f"{describe()}, cnn at {SIZE} x {SIZE}, {len(files)} films, medians")
+        latency(files[0].read_bytes())
+        throughput(Classifier.load(work / "model"), (files * FILMS)[:FILMS])
+        start(files[0])
+
+
+def make_films(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        coarse = np.random.default_rng(number).integers(0, 256, (14, 14), dtype=np.uint8)
+        Image.fromarray(coarse).resize((224, 224), Image.Resampling.BICUBIC).save(folder / f"{number}.jpeg", quality=90)
+    return folder
+
+
+def register(directory: Path, images: np.ndarray) -> None:
+    params, classes = load_params(Path(__file__).parents[1] / "params.yaml"), class_names("binary")
+    directory.mkdir()
+    cnn.build(params.models.cnn, SIZE, 1, None).save(directory / "model.keras")
+    values = {
+        "task": "binary",
+        "classes": classes,
+        "image_size": SIZE,
+        "min_size": 28,
+        "temperature": 1,
+        "rule": "none",
+    }
+    Decision(**values, threshold=0.5).save(directory / "decision.json")
+    fit(images).save(directory / "familiarity.npz")
+    with mlflow.start_run():
+        log_radiograph_model(directory, "model", "pneumonia-binary")
+    mlflow.MlflowClient().set_registered_model_alias("pneumonia-binary", "champion", "1")
+
+
+def latency(film: bytes) -> None:
+    model = mlflow.pyfunc.load_model("models:/pneumonia-binary@champion")
+    body = json.dumps({"dataframe_records": [{"film": base64.b64encode(film).decode()}]})
+    with server() as connection:
+
+        def over_http() -> None:
+            connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+            connection.getresponse().read()
+
+        http_seconds, python_seconds = by_turns(REQUESTS, over_http, lambda: model.predict([film]))
+    print(f"{'one film, in Python':34}{python_seconds * 1e3:8.1f} ms")
+    print(f"{'one film, over HTTP':34}{http_seconds * 1e3:8.1f} ms")
+    print(f"{'ratio':34}{http_seconds / python_seconds:8.2f}   (wanted: 1.3 at the most)")
+
+
+@contextmanager
+def server() -> Iterator[http.client.HTTPConnection]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "models:/pneumonia-binary@champion"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # MLflow starts uvicorn by its name
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "PATH": path}}
+    process = subprocess.Popen(
+        [*command, "--env-manager", "local", "--port", str(port)], start_new_session=True, **silent
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    try:
+        while True:
+            try:
+                connection.request("GET", "/ping")
+                connection.getresponse().read()
+                break
+            except ConnectionError:
+                connection.close()
+                if process.poll() is not None:
+                    raise
+                time.sleep(0.2)
+        yield connection
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait()
+
+
+def throughput(classifier: Classifier, files: list[Path]) -> None:
+    images = np.stack([resize(read_radiograph(file).pixels, SIZE) for file in files])
+
+    def packed() -> None:
+        for start in range(0, len(images), BATCH):
+            classifier.probabilities(images[start : start + BATCH])
+
+    packed_seconds, files_seconds = by_turns(ROUNDS, packed, lambda: list(classifier.answers(files)))
+    print(f"{'packed films, network alone':34}{len(files) / packed_seconds:8.0f} films/s")
+    print(f"{'the same from JPEG files':34}{len(files) / files_seconds:8.0f} films/s")
+    print(f"{'ratio':34}{packed_seconds / files_seconds:8.2f}   (wanted: 0.9 at the least)")
+
+
+def start(file: Path) -> None:
+    command = [sys.executable, "-m", "pneumonia.cli", "predict", str(file)]
+
+    def predict() -> None:
+        subprocess.run(command, check=True, capture_output=True)
+
+    print(f"{'`pneumonia predict` of one film':34}{by_turns(3, predict)[0]:8.1f} s   (wanted: 8 at the most)")
+
+
+def by_turns(rounds: int, *functions: Callable[[], object]) -> list[float]:
+    """The median seconds of each function, after one call that does not count."""
+    for function in functions:
+        function()
+    seconds: list[list[float]] = [[] for _ in functions]
+    for _ in range(rounds):
+        for function, taken in zip(functions, seconds, strict=True):
+            started = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - started)
+    return [statistics.median(taken) for taken in seconds]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The page and what it asks: one film in, an answer and two pictures out, nothing kept."""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+
+from pneumonia.classifier import Classifier
+from pneumonia.gradcam import grad_cam, overlay
+from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, resize
+from pneumonia.registered import registered_model
+from pneumonia.serving import MAX_BYTES
+
+LONGEST_SIDE = 1024
+"""Pixels of the pictures that are shown."""
+
+
+def serve(address: str, port: int) -> None:
+    """Serve the page for the registered model at `address`, to this machine alone, until it is interrupted.
+
+    Raises:
+        UserError: a model that cannot be had.
+    """
+    with registered_model(address) as (directory, version):
+        classifier = Classifier.load(directory)
+        name = address.removeprefix("models:/").partition("@")[0].partition("/")[0]
+        print(f"http://127.0.0.1:{port}")
+        uvicorn.run(make_app(classifier, f"{name} version {version}"), port=port, log_level="warning")
+
+
+def make_app(classifier: Classifier, model: str) -> FastAPI:
+    """The page at `/`; `/answer` takes the bytes of a film and gives JSON.
+
+    Its keys: `label`, `probability`, `threshold`, `remark` (see `classifier.Answer`), `model` as given here, and `film`
+    and `overlay` (with Grad-CAM's heat), base64 of PNG. A film that cannot be used is status 400 with the reason as
+    `detail`, one that is too long 413.
+    """
+    app = FastAPI(title="pneumonia", openapi_url=None)
+    page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+
+    @app.get("/", response_class=HTMLResponse)
+    def show_page() -> str:
+        return page
+
+    @app.post("/answer")
+    async def answer(request: Request) -> dict[str, str | float]:
+        data = await _read_at_most(request, MAX_BYTES)
+        try:
+            return await run_in_threadpool(_answer, classifier, model, data)
+        except UnreadableRadiograph as error:
+            raise HTTPException(400, f"no film: {error}") from error
+
+    return app
+
+
+async def _read_at_most(request: Request, limit: int) -> bytes:
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > limit:
+            raise HTTPException(413, f"more than {limit:,} bytes, which no film has")
+    return bytes(data)
+
+
+def _answer(classifier: Classifier, model: str, data: bytes) -> dict[str, str | float]:
+    film = read_radiograph(data)
+    [answer] = classifier.answer([film])
+    packed = resize(film.pixels, classifier.decision.image_size)
+    heat = grad_cam(classifier.network, packed[None, ..., None])[0]
+    shown = Image.fromarray(film.pixels)
+    shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    pixels = np.asarray(shown)
+    return {
+        "label": answer.label,
+        "probability": answer.probability,
+        "threshold": answer.threshold,
+        "remark": answer.remark,
+        "model": model,
+        "film": _png(pixels),
+        "overlay": _png(overlay(pixels, heat)),
+    }
+
+
+def _png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()

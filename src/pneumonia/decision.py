@@ -1,0 +1,58 @@
+"""What turns a network's probabilities into an answer, kept beside the network as `decision.json`."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pneumonia.errors import UserError
+from pneumonia.files import whole_file
+from pneumonia.labels import class_names
+
+
+class Decision(BaseModel):
+    """How a network is used: the films that it takes, and what is called pneumonia."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    task: Literal["binary", "multiclass"]
+    classes: list[str]
+    """In the order of the network's outputs, as `labels.class_names(task)` has them."""
+    image_size: int = Field(gt=0)
+    """Pixels a side of the square that films are resized to."""
+    min_size: int = Field(gt=0)
+    """Films with a shorter side, in pixels, are refused: `clean.min_size`."""
+    temperature: float = Field(gt=0)
+    """Of `calibration.scale`."""
+    threshold: float = Field(ge=0, le=1)
+    """From which calibrated probability of pneumonia on a film is called sick."""
+    rule: str
+    """How the threshold was chosen."""
+
+    @model_validator(mode="after")
+    def _classes_of_the_task(self) -> Self:
+        if self.classes != class_names(self.task):
+            raise ValueError(f"classes are {self.classes}; those of {self.task} are {class_names(self.task)}")
+        return self
+
+    def save(self, path: Path) -> None:
+        """Write JSON."""
+        with whole_file(path) as partial:
+            partial.write_text(self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: no such file, no JSON, or a value that cannot be.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); `dvc repro` writes it") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            is_what = f"{place} is {str(first['input'])[:40]!r}: " if place else ""
+            raise UserError(f"{path}: {is_what}{first['msg'].removeprefix('Value error, ')}") from None

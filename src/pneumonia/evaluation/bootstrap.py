@@ -1,0 +1,155 @@
+"""How sure a figure is: the percentile bootstrap (Efron, Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13).
+
+What is drawn, with replacement, are patients, with all of their films (a cluster bootstrap: Field, Welsh, Bootstrapping
+clustered data, 2007), since films of one patient are alike; where each film is a group of its own it is films. A draw
+is how often each film counts, so the figures of all draws are weighted figures, computed at once.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+CHUNK = 250
+"""Draws at once: with 2,000 films they take 4 MB an array."""
+INTERVAL = (0.025, 0.975)
+
+Figures = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Calls:
+    """What a run says of films: the probability of pneumonia, float (N,), and which are called so, bool (N,)."""
+
+    probability: np.ndarray
+    called: np.ndarray
+
+
+def intervals(
+    truth: np.ndarray, probability: np.ndarray, called: np.ndarray, groups: np.ndarray, draws: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """Binary figures with their 95 % intervals, a row each: `value`, `low`, `high`.
+
+    `truth`, int (N,) of 0 and 1, is which films show pneumonia, `probability`, float (N,), and `called`, (N,) of 0 and
+    1, what is said of them; films of the same of `groups`, str (N,), are drawn together. Draws in which a figure has no
+    denominator are left out of its interval.
+    """
+
+    def figures(weights: np.ndarray) -> Figures:
+        return binary_figures(truth, Calls(probability, called), weights)
+
+    return _with_intervals(figures, groups, draws, seed)
+
+
+def multiclass_intervals(
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    called: np.ndarray,
+    groups: np.ndarray,
+    draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """As `intervals`, of several classes: `accuracy`, and `roc_auc`, the mean of each class' AUC against the rest.
+
+    `truth` and `called`, int (N,), are class numbers, `probabilities` is float (N, C).
+    """
+
+    def figures(weights: np.ndarray) -> Figures:
+        each = [roc_auc(truth == number, column, weights) for number, column in enumerate(probabilities.T)]
+        return {"roc_auc": np.mean(each, axis=0), "accuracy": weights @ (truth == called) / weights.sum(axis=1)}
+
+    return _with_intervals(figures, groups, draws, seed)
+
+
+def paired_difference(
+    truth: np.ndarray, first: Calls, second: Calls, groups: np.ndarray, draws: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """Two runs on the same films, drawn alike for both, a row a figure.
+
+    Its columns: the figure of the `first` and of the `second`, the `difference` of the second from the first, its 95 %
+    interval from `low` to `high`, and what that `means`, in words.
+    """
+
+    def differences(weights: np.ndarray) -> Figures:
+        one, other = (binary_figures(truth, calls, weights) for calls in (first, second))
+        return {name: other[name] - one[name] for name in one}
+
+    once = np.ones((1, len(truth)))
+    table = _with_intervals(differences, groups, draws, seed).rename(columns={"value": "difference"})
+    for place, (name, calls) in enumerate((("first", first), ("second", second))):
+        figures = binary_figures(truth, calls, once)
+        table.insert(place, name, [figures[figure][0] for figure in table.index])
+    verdicts = ["the second is better", "the first is better", "no difference that these films can show"]
+    table["means"] = np.select([table["low"] > 0, table["high"] < 0], verdicts[:2], verdicts[2])
+    return table
+
+
+def binary_figures(truth: np.ndarray, calls: Calls, weights: np.ndarray) -> Figures:
+    """The figures of `calls`, (D,) each, where film n counts `weights[d, n]` times, float (D, N).
+
+    NaN where there is no denominator.
+    """
+    sick, called = np.asarray(truth, float), np.asarray(calls.called, float)
+    true_positives, called_sick = weights @ (sick * called), weights @ called
+    positives, films = weights @ sick, weights.sum(axis=1)
+    true_negatives = films - called_sick - positives + true_positives
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "roc_auc": roc_auc(truth, calls.probability, weights),
+            "pr_auc": average_precision(truth, calls.probability, weights),
+            "accuracy": (true_positives + true_negatives) / films,
+            "sensitivity": true_positives / positives,
+            "specificity": true_negatives / (films - positives),
+            "precision": true_positives / called_sick,
+            "f1": 2 * true_positives / (called_sick + positives),
+        }
+
+
+def roc_auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The area under the ROC curve, (D,): the share of pairs ranked right, a tie counting half."""
+    sick, well = _by_probability(truth, probability, weights)
+    below = np.cumsum(well, axis=1) - well / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (sick * below).sum(axis=1) / (sick.sum(axis=1) * well.sum(axis=1))
+
+
+def average_precision(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The mean over the sick films of the precision where they are called, (D,), as scikit-learn has it."""
+    sick, well = (each[:, ::-1] for each in _by_probability(truth, probability, weights))
+    found = np.cumsum(sick, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = found / (found + np.cumsum(well, axis=1))
+        return np.where(sick > 0, sick * precision, 0).sum(axis=1) / sick.sum(axis=1)
+
+
+def _by_probability(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many sick and how many other films have each of the U probabilities, from low to high: (D, U) each."""
+    order = np.argsort(probability, kind="stable")
+    firsts = np.flatnonzero(np.diff(probability[order], prepend=-np.inf))
+    sorted_weights, sick = weights[:, order], np.asarray(truth, float)[order]
+    counted = (np.add.reduceat(sorted_weights * of_kind, firsts, axis=1) for of_kind in (sick, 1 - sick))
+    return tuple(counted)  # type: ignore[return-value]
+
+
+def _with_intervals(
+    figures: Callable[[np.ndarray], Figures], groups: np.ndarray, draws: int, seed: int
+) -> pd.DataFrame:
+    values = figures(np.ones((1, len(groups))))
+    drawn = [figures(weights) for weights in _draw(groups, draws, seed)]
+    rows = {}
+    for name, [value] in values.items():
+        of_draws = np.concatenate([each[name] for each in drawn])
+        defined = of_draws[~np.isnan(of_draws)]
+        low, high = np.quantile(defined, INTERVAL) if len(defined) else (np.nan, np.nan)
+        rows[name] = {"value": value, "low": low, "high": high}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("figure")
+
+
+def _draw(groups: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each film counts in each draw, float (D, N), some draws at a time."""
+    rng = np.random.default_rng(seed)
+    names, group_of_film = np.unique(groups, return_inverse=True)
+    for start in range(0, draws, CHUNK):
+        counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=min(CHUNK, draws - start))
+        yield counts[:, group_of_film].astype(float)

@@ -1,0 +1,75 @@
+"""The card of a registered model (Mitchell et al., Model Cards for Model Reporting, 2019)."""
+
+from typing import Any
+
+import pandas as pd
+
+from pneumonia.decision import Decision
+from pneumonia.params import Params
+
+CARD = """# {model} on {dataset} ({task})
+
+**No medical device.** For research and teaching. Nothing it says may decide how a person is treated.
+
+## Intended use
+Frontal chest radiographs like those that it was trained on ({dataset}). It gives a calibrated probability of pneumonia
+and calls a film pneumonia from {threshold:.3f} on (chosen on validation films: {rule}). A film unlike the training
+films is answered with a remark; do not rely on such an answer. Not for lateral films, other body parts, or other
+questions.
+
+## Data
+{data}
+
+## Training
+First weights: {weights}. {parameters:,} parameters, {image_size} x {image_size} pixels, {precision}, {device},
+{minutes:.1f} minutes. Temperature {temperature:.3f}.
+
+## Results
+On test films of other patients, which nothing was chosen on; 95 % intervals by bootstrap over patients.
+
+{results}
+
+## Limits
+{limits}
+"""
+
+ALWAYS = (
+    "One training with one seed: another seed gives other figures.",
+    "The intervals tell how the figures vary with the patients drawn, not how they change in another hospital.",
+)
+
+
+def render_card(
+    params: Params,
+    decision: Decision,
+    intervals: pd.DataFrame,
+    findings: list[str],
+    films: pd.DataFrame,
+    facts: dict[str, Any],
+) -> str:
+    """The card, Markdown. `intervals` and `findings` are those of `evaluate`, `films` are the rows of `split.csv`,
+    `facts` those of the training (`models/run.json`).
+    """
+    counts = pd.crosstab(films["part"], films["class"])
+    data = "\n".join(
+        f"- {part}: " + ", ".join(f"{number} {name}" for name, number in row.items()) for part, row in counts.iterrows()
+    )
+    test = intervals[intervals["part"] == "test"]
+    lines = [f"| {row.figure} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} |" for row in test.itertuples()]
+    return CARD.format(
+        model=params.model,
+        dataset=params.dataset,
+        task=params.task,
+        threshold=decision.threshold,
+        rule=decision.rule,
+        temperature=decision.temperature,
+        image_size=decision.image_size,
+        data=data,
+        weights=facts["weights"],
+        parameters=int(facts["parameters"]),
+        precision=facts["precision"],
+        device=facts["device"],
+        minutes=facts["training_seconds"] / 60,
+        results="\n".join(["| figure | value | interval |", "|---|---|---|", *lines]),
+        limits="\n".join(f"- {limit}" for limit in (*findings, *ALWAYS)),
+    )

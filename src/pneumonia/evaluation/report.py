@@ -1,0 +1,118 @@
+"""One page for a run: `report.html`, with everything in it, to be read without a network."""
+
+import base64
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from pneumonia.evaluation.evaluate import Evaluation
+from pneumonia.params import Params
+
+HEADLINES = {"roc_auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity", "accuracy": "accuracy"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: words, tables with their captions, and pictures by name, as base64 of PNG."""
+
+    title: str
+    text: str = ""
+    tables: list[tuple[str, pd.DataFrame]] = field(default_factory=list)
+    pictures: list[tuple[str, str]] = field(default_factory=list)
+
+
+def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any], data: Path, reports: Path) -> str:
+    """The page, HTML, from what `evaluate` found and wrote in `reports`.
+
+    `facts` are those of the training (`models/run.json`), `data` holds `split.csv`.
+    """
+    environment = Environment(loader=PackageLoader("pneumonia.evaluation", "."), autoescape=select_autoescape(["j2"]))
+    environment.filters["cell"] = _cell
+    test = evaluation.intervals[evaluation.intervals["part"] == "test"].set_index("figure")
+    headlines = [
+        (shown, f"{test.at[name, 'value']:.3f}", f"{test.at[name, 'low']:.3f} to {test.at[name, 'high']:.3f}")
+        for name, shown in HEADLINES.items()
+    ]
+    return environment.get_template("report.html.j2").render(
+        title=f"{params.model} on {params.dataset}, {params.task}",
+        subtitle=f"Run {facts.get('run_id', '')}, {facts['device']}",
+        headlines=headlines,
+        findings=evaluation.findings,
+        sections=_sections(evaluation, facts, data, reports),
+        params=yaml.safe_dump(params.model_dump(), sort_keys=False),
+    )
+
+
+def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports: Path) -> list[Section]:
+    folder, decision = reports / "evaluation", evaluation.decision
+    split = pd.read_csv(data / "split.csv", dtype=str, keep_default_na=False)
+    counts = pd.crosstab(split["part"], split["class"]).assign(
+        films=split["part"].value_counts(), patients=split.groupby("part")["patient"].nunique()
+    )
+    cost = pd.DataFrame([(name.replace("_", " "), value) for name, value in facts.items()], columns=["what", "value"])
+    curves = sorted(path.stem for path in folder.glob("curves*.png"))
+    return [
+        Section(
+            "Data",
+            tables=[("films by part and class", counts.reset_index())],
+            pictures=_pictures(reports / "clean", "samples"),
+        ),
+        Section(
+            "Model and training",
+            tables=[("what it is and what it cost", cost)],
+            pictures=_pictures(folder, "history") + _pictures(reports, "batch") + _pictures(folder, "receptive_field"),
+        ),
+        Section(
+            "How good, and how sure that is",
+            "Intervals of 95 %, by bootstrap over patients (low, high) and over images. Films are called at the "
+            "operating point.",
+            tables=[("", evaluation.intervals)],
+            pictures=_pictures(folder, *curves, "confusion_test", "confusion_val"),
+        ),
+        Section(
+            "Operating point",
+            f"A film is called pneumonia from a calibrated probability of {decision.threshold:.3f} on, chosen on "
+            f"validation films by the rule “{decision.rule}” and then left alone. What the other choices would have "
+            "given; of cross-fitted ones the validation figures are of films held out of the choosing.",
+            tables=[("", evaluation.choices)],
+        ),
+        Section(
+            "Calibration",
+            f"Temperature {decision.temperature:.3f}, fitted on validation films (above 1: the network was too sure).",
+            tables=[("before and after", evaluation.calibration)],
+            pictures=_pictures(folder, "reliability"),
+        ),
+        Section(
+            "Does it cheat?",
+            "How well pneumonia follows from the files' encoding alone, and what is left of the model's score when the "
+            "films are altered.",
+            tables=[
+                ("AUC of the encoding", pd.read_csv(folder / "encoding.csv")),
+                ("AUC of the model on altered test films", pd.read_csv(folder / "alterations.csv")),
+            ],
+            pictures=_pictures(folder, "alterations"),
+        ),
+        Section(
+            "Where it fails",
+            "The share of test films that is called right, by group, with its 95 % interval.",
+            tables=[("", pd.read_csv(folder / "groups_test.csv"))],
+            pictures=_pictures(folder, "errors"),
+        ),
+    ]
+
+
+def _pictures(folder: Path, *names: str) -> list[tuple[str, str]]:
+    """The pictures that are there: a network whose units are all dead has no receptive field."""
+    files = [folder / f"{name}.png" for name in names]
+    return [(file.stem, base64.b64encode(file.read_bytes()).decode()) for file in files if file.is_file()]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3f}"
+    return str(value)

@@ -1,0 +1,66 @@
+"""Where a classifier fails: its calls by subtype, series, size, and where the source knows them view, sex and age."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+MOST_SERIES = 12
+"""With more, what is left of the patients' names without their numbers is no series but names."""
+KNOWN = ("view", "sex")
+"""Columns of `index.csv` whose values are groups as they are."""
+
+
+def group_films(films: pd.DataFrame) -> pd.DataFrame:
+    """The groups that each film is in, a column each.
+
+    `films` has the columns of `data/clean/index.csv` (`label`, `patient`, `width`, `height`, and where the source knows
+    them `view`, `sex` and `age` in years). Sizes and ages are cut into three groups of as many films each. A column in
+    which all films are alike is left out.
+    """
+    groups = pd.DataFrame({"subtype": films["label"]}, index=films.index)
+    series = films["patient"].str.replace(r"\d+(?=\D*$)", "", regex=True)
+    if series.nunique() <= MOST_SERIES:
+        groups["series"] = series
+    groups["size"] = _thirds(np.sqrt(films["width"] * films["height"]), "px")
+    for name in KNOWN:
+        if name in films:
+            groups[name] = films[name]
+    if "age" in films:
+        groups["age"] = _thirds(pd.to_numeric(films["age"], errors="coerce"), "years")
+    return groups.loc[:, groups.nunique() > 1]
+
+
+def figures_by_group(groups: pd.DataFrame, sick: np.ndarray, called: np.ndarray, right: np.ndarray) -> pd.DataFrame:
+    """A row a group of `group_films`: `films`, how many are `sick` and `called` so, and the share that is `right`.
+
+    `sick`, `called` and `right` are bool (N,). `low` and `high` are the share's 95 % interval (Wilson 1927). The groups
+    of one kind are in the order of their share, the worst first.
+    """
+    rows = []
+    for kind in groups:
+        for name, members in groups.groupby(kind, observed=True).indices.items():
+            share = binomtest(int(right[members].sum()), len(members))
+            interval = share.proportion_ci(method="wilson")
+            rows.append(
+                {
+                    "by": kind,
+                    "group": name,
+                    "films": len(members),
+                    "sick": int(sick[members].sum()),
+                    "called_sick": int(called[members].sum()),
+                    "right": share.statistic,
+                    "low": interval.low,
+                    "high": interval.high,
+                }
+            )
+    columns = ["by", "group", "films", "sick", "called_sick", "right", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["by", "right"], ignore_index=True)
+
+
+def _thirds(values: pd.Series, unit: str) -> pd.Series:
+    """The third that each value is in, named by its range; missing values are in none."""
+    thirds = pd.qcut(values, 3, labels=False, duplicates="drop")
+    ranges = values.groupby(thirds).agg(["min", "max"])
+    return thirds.map(
+        lambda third: f"{ranges.at[third, 'min']:.0f} to {ranges.at[third, 'max']:.0f} {unit}", na_action="ignore"
+    )

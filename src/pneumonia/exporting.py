@@ -1,0 +1,84 @@
+"""A registered network in the formats of other runtimes, checked against Keras before it is handed out."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import keras
+import numpy as np
+
+from pneumonia.classifier import Classifier
+from pneumonia.errors import UserError
+from pneumonia.files import whole_directory
+from pneumonia.predicting import find_films
+from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, resize
+from pneumonia.registered import registered_model
+
+Format = Literal["onnx", "saved_model"]
+TOLERANCE = 1e-4
+"""By how much a probability may differ from Keras'."""
+
+
+CHECKED = 32
+"""Films that it is checked on at most."""
+
+
+def export_registered(address: str, places: Sequence[Path], kind: Format, out: Path) -> float:
+    """Export the registered model at `address` (see `export`), checked on the first films in `places`.
+
+    Raises:
+        UserError: as `export`, a model that cannot be had, or a film that cannot be read.
+    """
+    files = find_films(places)[:CHECKED]
+    with registered_model(address) as (directory, _):
+        classifier = Classifier.load(directory)
+        films = []
+        for file in files:
+            try:
+                films.append(resize(read_radiograph(file).pixels, classifier.decision.image_size))
+            except UnreadableRadiograph as error:
+                raise UserError(f"{file}: {error}") from error
+        return export(classifier.network, directory / "decision.json", np.stack(films)[..., None], kind, out)
+
+
+def export(network: keras.Model, decision: Path, films: np.ndarray, kind: Format, out: Path) -> float:
+    """Write `network` and what turns its probabilities into an answer into the directory `out`, wholly or not at all.
+
+    `out` gets `model.onnx` or `saved_model/`, which take float32 (N, S, S, 1) of greys from 0 to 255 and give what the
+    network gives, and `decision.json` (see `decision`). It is checked on `films`, uint8 (N, S, S, 1).
+
+    Returns:
+        The greatest difference from Keras of a probability.
+
+    Raises:
+        UserError: `out` exists already, or the exported network says something else than Keras.
+    """
+    if out.exists():
+        raise UserError(f"{out} exists already; --output may be a new directory")
+    greys = films.astype("float32")
+    expected = np.asarray(network.predict(greys, verbose=0))
+    with whole_directory(out) as directory:
+        run = _to_onnx(network, directory) if kind == "onnx" else _to_saved_model(network, directory)
+        difference = float(np.abs(run(greys) - expected).max())
+        if not difference <= TOLERANCE:
+            raise UserError(f"the {kind} model differs from Keras by {difference:.2g}; at most {TOLERANCE:g} is right")
+        shutil.copy(decision, directory / "decision.json")
+    return difference
+
+
+def _to_onnx(network: keras.Model, directory: Path) -> Callable[[np.ndarray], np.ndarray]:
+    import onnxruntime
+
+    network.export(directory / "model.onnx", format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(directory / "model.onnx", providers=["CPUExecutionProvider"])
+    [film] = session.get_inputs()
+    return lambda greys: session.run(None, {film.name: greys})[0]
+
+
+def _to_saved_model(network: keras.Model, directory: Path) -> Callable[[np.ndarray], np.ndarray]:
+    import tensorflow as tf
+
+    network.export(directory / "saved_model", format="tf_saved_model", verbose=False)
+    loaded = tf.saved_model.load(directory / "saved_model")
+    return lambda greys: loaded.serve(greys).numpy()

@@ -1,0 +1,109 @@
+"""Films in files and folders, by a model of the registry: what `pneumonia predict` does."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+from tqdm import tqdm
+
+from pneumonia.errors import UserError
+from pneumonia.files import whole_file
+from pneumonia.registered import registered_model
+
+if TYPE_CHECKING:
+    from pneumonia.classifier import Classifier
+
+SUFFIXES = (".dcm", ".dicom", ".jpeg", ".jpg", ".png")
+"""Of the files that are taken out of a folder, in small or capital letters."""
+COLUMNS = ["file", "label", "probability", "threshold", "model_version", "remark", "reason"]
+
+Format = Literal["table", "csv", "json"]
+
+
+def predict(places: Sequence[Path], model: str, overlays: Path | None, form: Format, output: Path | None) -> int:
+    """Write a row a film of `places`, files or folders, with `COLUMNS`; how many films gave no answer but a `reason`.
+
+    `model` is the registry's address of one. Where `overlays` is given, a picture of what each answer rests on goes
+    there. Without `output` the rows go to stdout.
+
+    Raises:
+        UserError: a folder without films, a model that cannot be had, or a place that cannot be written to.
+    """
+    files = find_films(places)
+    if output and output.is_dir():
+        raise UserError(f"output {output} is a folder; it may be a file")
+    for directory in [overlays, output.parent if output else None]:
+        if directory:
+            _make_directory(directory)
+    with registered_model(model) as (directory, version):
+        # Here, since Keras takes seconds that a mistake above need not wait for.
+        from pneumonia.classifier import Answer, Classifier
+
+        classifier = Classifier.load(directory)
+        rows, shared = [], Path(os.path.commonpath([file.resolve().parent for file in files]))
+        for file, answer in zip(tqdm(files, unit=" films", file=sys.stderr), classifier.answers(files), strict=True):
+            row: dict[str, object] = {"file": str(file), "model_version": version}
+            if isinstance(answer, Answer):
+                row |= {name: getattr(answer, name) for name in ("label", "probability", "threshold", "remark")}
+                if overlays:
+                    _write_overlay(classifier, file, overlays / f"{file.resolve().relative_to(shared)}.png")
+            else:
+                row["reason"] = str(answer)
+            rows.append(row)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    _write(table, form, output)
+    return int(table["reason"].notna().sum())
+
+
+def find_films(places: Sequence[Path]) -> list[Path]:
+    """The files among `places`, whatever their names, and those in its folders with one of `SUFFIXES`; each once.
+
+    Raises:
+        UserError: a folder without any.
+    """
+    films: dict[Path, None] = {}
+    for place in places:
+        inside = [place]
+        if place.is_dir():
+            inside = sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            if not inside:
+                raise UserError(f"{place}: has no films in it, no file with one of {', '.join(SUFFIXES)}")
+        films |= dict.fromkeys(inside)
+    return list(films)
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{directory}: cannot be made a folder ({error.strerror})") from error
+
+
+def _write_overlay(classifier: "Classifier", file: Path, picture: Path) -> None:
+    from PIL import Image
+
+    from pneumonia.gradcam import grad_cam, overlay
+    from pneumonia.radiograph import read_radiograph, resize
+
+    film = read_radiograph(file)
+    packed = resize(film.pixels, classifier.decision.image_size)
+    heat = grad_cam(classifier.network, packed[None, ..., None])[0]
+    with whole_file(picture) as partial:
+        Image.fromarray(overlay(film.pixels, heat)).save(partial)
+
+
+def _write(table: pd.DataFrame, form: Format, output: Path | None) -> None:
+    if form == "csv":
+        text = table.to_csv(index=False)
+    elif form == "json":
+        text = table.to_json(orient="records", indent=2) + "\n"
+    else:
+        text = table.to_string(index=False, na_rep="", float_format="{:.4f}".format) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+        return
+    with whole_file(output) as partial:
+        partial.write_text(text)

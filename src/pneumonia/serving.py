@@ -1,0 +1,160 @@
+r"""The registered model: radiographs as they are in, a table out, in Python and over HTTP.
+
+    mlflow models serve --model-uri models:/pneumonia-binary@champion --env-manager local --port 8000
+    printf '{"dataframe_records": [{"film": "%s"}]}' "$(base64 < film.jpeg | tr -d '\n')" |
+        curl --json @- http://127.0.0.1:8000/invocations
+
+    mlflow.pyfunc.load_model("models:/pneumonia-binary@champion").predict([Path("film.jpeg")])
+
+A film is the bytes of a file, its base64 text, or a `Path`. Text is never taken for a path: over HTTP there are only
+texts and bytes, so no request can name a file of the server. A film that cannot be used refuses the whole request, with
+status 400 and the reason. The server reads a request before the model sees it: limit its size where it is let in
+(`client_max_body_size` of nginx).
+"""
+
+import base64
+import binascii
+import importlib.metadata
+import io
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlflow
+import numpy as np
+import pandas as pd
+import yaml
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.models.model import ModelInfo
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from mlflow.types import ColSpec, DataType, Schema
+from PIL import Image
+
+from pneumonia.classifier import FILES, Answer, Classifier
+from pneumonia.decision import Decision
+
+T = TypeVar("T")
+
+MAX_BYTES = 50_000_000
+"""Of a film: the largest detectors give 38 million uncompressed."""
+
+REQUIREMENTS = ("keras", "mlflow", "numpy", "pandas", "pillow", "pydantic", "pydicom", "pyyaml", "tensorflow")
+"""What the package code in the model imports to answer."""
+
+
+OUTPUTS = {
+    "label": DataType.string,
+    "probability": DataType.double,
+    "threshold": DataType.double,
+    "model_version": DataType.string,
+    "remark": DataType.string,
+}
+"""The columns of an answer: those of `classifier.Answer`, and which model gave it."""
+
+
+class RefusedFilm(MlflowException):
+    """A film that gives no answer. MLflow's server puts the request before the message; a client gets the reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, error_code=BAD_REQUEST)
+        self.reason = reason
+
+    def serialize_as_json(self) -> str:
+        """The body of the response."""
+        return json.dumps({"error_code": self.error_code, "message": self.reason})
+
+
+class RadiographModel(PythonModel):
+    """A `Classifier` as MLflow calls it."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the classifier and have its network compiled for one film, so that the first request is no slower."""
+        artifacts = Path(context.artifacts["decision"]).parent
+        self.classifier = Classifier.load(artifacts)
+        self.model_version = model_version(artifacts.parent)
+        size = self.classifier.decision.image_size
+        self.classifier.probabilities(np.zeros((1, size, size), np.uint8))
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """A row a film of the first column, in their order, with the columns `OUTPUTS` and those of `_class_columns`.
+
+        Raises:
+            RefusedFilm: one that cannot be used.
+        """
+        sources = [_source(number, film) for number, film in enumerate(model_input.iloc[:, 0])]
+        rows = []
+        for number, answer in enumerate(self.classifier.answers(sources)):
+            if not isinstance(answer, Answer):
+                raise RefusedFilm(f"film {number}: {answer}")
+            columns = {"model_version": self.model_version, **vars(answer)}
+            rows.append({name: columns[name] for name in OUTPUTS} | _class_columns(answer.probabilities))
+        return pd.DataFrame(rows)
+
+
+def log_radiograph_model(directory: Path, name: str, registered_model_name: str | None = None) -> ModelInfo:
+    """Log the classifier in `directory` (see `classifier.FILES`) to the active run, and register it if so named.
+
+    The package's code goes with it, so the model works the same after the repository has moved on. The example kept
+    with it is a grey ramp: a film may be a patient's.
+
+    Raises:
+        UserError: no decision in `directory`.
+    """
+    decision = Decision.load(directory / "decision.json")
+    package = Path(__file__).parent
+    outputs = {**OUTPUTS, **_class_columns(dict.fromkeys(decision.classes, DataType.double))}
+    return mlflow.pyfunc.log_model(
+        name=name,
+        python_model=str(package / "served_model.py"),
+        code_paths=[str(package)],
+        artifacts={Path(file).stem: str(directory / file) for file in FILES},
+        input_example=pd.DataFrame({"film": [_ramp(max(decision.image_size, decision.min_size))]}),
+        # The column has no name there, so that a bare list of films will do as well as a table.
+        signature=ModelSignature(
+            Schema([ColSpec(DataType.string)]),
+            Schema([ColSpec(kind, column) for column, kind in outputs.items()]),
+        ),
+        # Without them MLflow loads the model again, in a process of its own, to find them: half a minute.
+        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
+        registered_model_name=registered_model_name,
+    )
+
+
+def model_version(model: Path) -> str:
+    """The registered version that the MLflow model in `model` was taken from, or else `run` and the run's id."""
+    registered = model / "registered_model_meta"  # written beside MLmodel when a models:/ address is resolved
+    version = yaml.safe_load(registered.read_text())["model_version"] if registered.is_file() else None
+    if version is not None:
+        return str(version)
+    return f"run {Model.load(model).run_id}"
+
+
+def _class_columns(of_class: dict[str, T]) -> dict[str, T]:
+    """A column for each class where there are more than two: of two, `probability` says all."""
+    return {f"probability_{name}": value for name, value in of_class.items()} if len(of_class) > 2 else {}
+
+
+def _ramp(size: int) -> str:
+    """A grey ramp of `size` x `size` pixels as a PNG in base64: what a request looks like."""
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((size, size)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _source(number: int, film: object) -> Path | bytes:
+    if isinstance(film, str):
+        try:
+            film = base64.b64decode(film, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise RefusedFilm(
+                f"film {number}: text that is no base64; the path of a file must be a pathlib.Path"
+            ) from error
+    if not isinstance(film, Path | bytes):
+        raise RefusedFilm(f"film {number}: is {type(film).__name__}; it may be bytes, base64 text or a pathlib.Path")
+    if isinstance(film, bytes) and len(film) > MAX_BYTES:
+        raise RefusedFilm(f"film {number}: too long: {len(film):,} bytes, at most {MAX_BYTES:,} are read")
+    return film

@@ -1,0 +1,121 @@
+"""The page as one uses it: a real server, and a real browser where there is one."""
+
+import base64
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pneumonia.models import resnet
+from pneumonia.params import load_params
+
+from ..conftest import write_params
+from ..small_classifier import decision, png, register_classifier, thorax, write_classifier
+
+REAL_FILMS = Path(__file__).parents[2] / ".." / "shared" / "data" / "chest_xray" / "test"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> str:
+    """The address of a page for a registered residual network."""
+    folder = tmp_path_factory.mktemp("app")
+    params = load_params(write_params(folder / "params.yaml", {}))
+    network = resnet.build(params.models.resnet, 64, 1, None)
+    models = write_classifier(folder / "models", network, decision(threshold=0.4))
+    store = register_classifier(folder, models)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "pneumonia.cli", "app", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=folder, env={**os.environ, "MLFLOW_TRACKING_URI": store})
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(address).read()
+                break
+            except OSError:
+                time.sleep(0.25)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def ask(page: str, data: bytes) -> tuple[int, dict]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"{page}/answer", data, method="POST")) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def picture(text: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(text)))
+
+
+def test_a_film_gets_an_answer_and_a_picture_of_its_evidence(page):
+    status, answer = ask(page, png(thorax(1)))
+    assert status == 200
+    assert answer["model"] == "pneumonia-binary version 1"
+    assert (answer["label"] == "pneumonia") == (answer["probability"] >= answer["threshold"] == 0.4)
+    assert np.array_equal(np.asarray(picture(answer["film"])), thorax(1))
+    assert picture(answer["overlay"]).size == (96, 96)
+
+
+def test_what_is_no_film_is_refused_and_the_page_lives_on(page):
+    assert ask(page, b"no film") == (400, {"detail": "no film: not an image: neither JPEG nor PNG nor DICOM"})
+    assert ask(page, b"") == (400, {"detail": "no film: empty"})
+    assert ask(page, png(thorax(1, size=20)))[1] == {"detail": "no film: too small: 20 x 20 pixels"}
+    assert ask(page, bytes(50_000_001)) == (413, {"detail": "more than 50,000,000 bytes, which no film has"})
+    assert ask(page, png(thorax(1)))[0] == 200
+
+
+def test_in_a_browser_a_film_is_chosen_and_its_answer_shown(page, tmp_path):
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("there is no chromium with its chromedriver")
+    from selenium import webdriver
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    film = next(REAL_FILMS.resolve().rglob("*.jpeg"), None)
+    if film is None:
+        film = tmp_path / "film.png"
+        film.write_bytes(png(thorax(1)))
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in ("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"):
+        options.add_argument(f"--{flag}")
+    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        browser.get(page)
+        browser.find_element(By.ID, "file").send_keys(str(film))
+        label = browser.find_element(By.ID, "label")
+        WebDriverWait(browser, 30).until(lambda _: label.text)
+        assert label.text in ("normal", "pneumonia")
+        assert "probability of pneumonia" in browser.find_element(By.ID, "probability").text
+        shown = browser.find_element(By.ID, "film")
+        with_heat = shown.get_attribute("src")
+        browser.find_element(By.ID, "heat").click()
+        assert shown.get_attribute("src") != with_heat
+        assert shown.get_property("naturalWidth") > 90
+
+        (tmp_path / "text.jpg").write_text("no film")
+        browser.find_element(By.ID, "file").send_keys(str(tmp_path / "text.jpg"))
+        error = browser.find_element(By.ID, "error")
+        WebDriverWait(browser, 30).until(lambda _: error.text)
+        assert error.text == "text.jpg: no film: not an image: neither JPEG nor PNG nor DICOM"
+        assert not browser.find_element(By.ID, "answer").is_displayed()
+    finally:
+        browser.quit()

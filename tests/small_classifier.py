@@ -1,0 +1,84 @@
+"""A classifier whose answers one can work out by hand, and films for it."""
+
+import io
+from pathlib import Path
+
+import keras
+import mlflow
+import numpy as np
+from PIL import Image
+
+from pneumonia.decision import Decision
+from pneumonia.familiarity import fit
+from pneumonia.labels import class_names
+from pneumonia.serving import log_radiograph_model
+
+SIZE, MIN_SIZE = 64, 28
+
+
+def thorax(seed: int, size: int = 96) -> np.ndarray:
+    """Two dark lungs beside a bright spine, uint8 (size, size), a little different for each seed."""
+    rng = np.random.default_rng(seed)
+    y, x = (np.indices((size, size)) + 0.5) / size
+    film = 150 + 60 * np.exp(-(((x - 0.5) / 0.08) ** 2)) + rng.normal(0, 4, (size, size))
+    for middle in (0.28, 0.72):
+        height, width = rng.uniform(0.28, 0.34), rng.uniform(0.13, 0.17)
+        lung = ((x - middle - rng.normal(0, 0.01)) / width) ** 2 + ((y - 0.45 - rng.normal(0, 0.02)) / height) ** 2 < 1
+        film -= rng.uniform(80, 100) * lung
+    return film.clip(0, 255).astype(np.uint8)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def brightness_network() -> keras.Model:
+    """The probability of pneumonia is a film's mean grey as a share of 255."""
+    film = keras.Input((SIZE, SIZE, 1))
+    share = keras.layers.Rescaling(1 / 255)(film)
+    return keras.Model(film, keras.layers.GlobalAveragePooling2D(dtype="float32")(share))
+
+
+def constant_network(probabilities: list[float]) -> keras.Model:
+    """The same probabilities of the classes for every film."""
+    film = keras.Input((SIZE, SIZE, 1))
+    head = keras.layers.Dense(len(probabilities), activation="softmax", kernel_initializer="zeros")
+    network = keras.Model(film, head(keras.layers.GlobalAveragePooling2D()(film)))
+    head.bias.assign(np.log(probabilities))
+    return network
+
+
+def decision(task: str = "binary", temperature: float = 1.0, threshold: float = 0.5) -> Decision:
+    return Decision(
+        task=task,
+        classes=class_names(task),
+        image_size=SIZE,
+        min_size=MIN_SIZE,
+        temperature=temperature,
+        threshold=threshold,
+        rule="by hand",
+    )
+
+
+def write_classifier(directory: Path, network: keras.Model, chosen: Decision) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    network.save(directory / "model.keras")
+    chosen.save(directory / "decision.json")
+    fit(np.stack([thorax(seed) for seed in range(100)])).save(directory / "familiarity.npz")
+    return directory
+
+
+def register_classifier(store: Path, directory: Path) -> str:
+    """Register the classifier in `directory` as version 1 and champion of `pneumonia-binary`; the new store's URI."""
+    uri = f"sqlite:///{store / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    try:
+        experiment = mlflow.create_experiment("test", artifact_location=(store / "mlruns").as_uri())
+        with mlflow.start_run(experiment_id=experiment):
+            log_radiograph_model(directory, "model", "pneumonia-binary")
+        mlflow.MlflowClient().set_registered_model_alias("pneumonia-binary", "champion", "1")
+    finally:
+        mlflow.set_tracking_uri(None)
+    return uri

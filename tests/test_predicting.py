@@ -1,0 +1,172 @@
+"""`pneumonia predict`, on files as they lie about."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from pneumonia.cli import app
+from pneumonia.models import resnet
+from pneumonia.params import Params
+
+from .small_classifier import brightness_network, decision, png, register_classifier, thorax, write_classifier
+from .test_radiograph import dicom
+
+COLUMNS = ["file", "label", "probability", "threshold", "model_version", "remark", "reason"]
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("registry")
+    yield register_classifier(
+        folder, write_classifier(folder / "models", brightness_network(), decision(threshold=0.9))
+    )
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def films(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a folder of good, broken and other files in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry)
+    folder = tmp_path / "films"
+    (folder / "deep" / "er").mkdir(parents=True)
+    Image.fromarray(thorax(0)).save(folder / "a.JPG", quality=95)
+    (folder / "deep" / "a.png").write_bytes(png(thorax(1)))
+    (folder / "deep" / "er" / "turned.dcm").write_bytes(dicom(np.rot90(thorax(2)).copy()))
+    (folder / "deep" / "text.jpg").write_text("no film")
+    (folder / "deep" / "empty.dicom").write_bytes(dicom(thorax(3))[:132])
+    (folder / "notes.txt").write_text("not looked at")
+    return folder
+
+
+def predict(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["predict", *arguments])
+
+
+def test_a_folder_gives_a_row_a_film_and_a_broken_one_stops_nothing(films: Path) -> None:
+    result = predict("films", "--format", "csv")
+    assert result.exit_code == 1
+    rows = pd.read_csv(io.StringIO(result.stdout), keep_default_na=False).set_index("file")
+    assert [rows.index.name, *rows] == COLUMNS
+    assert set(rows.index) == {
+        f"films/{name}" for name in ("a.JPG", "deep/a.png", "deep/er/turned.dcm", "deep/text.jpg", "deep/empty.dicom")
+    }
+    good = rows.loc["films/deep/a.png"]
+    assert (good["label"], good["model_version"], good["remark"], good["reason"]) == ("normal", 1, "", "")
+    assert float(good["probability"]) == pytest.approx(thorax(1).mean() / 255, abs=0.003)
+    assert "unlike the training films" in rows.loc["films/deep/er/turned.dcm", "remark"]
+    broken = rows.loc[["films/deep/text.jpg", "films/deep/empty.dicom"]]
+    assert broken["label"].tolist() == ["", ""]
+    assert broken["reason"].tolist() == ["not an image: neither JPEG nor PNG nor DICOM", "DICOM without pixels"]
+
+
+def test_a_named_file_is_tried_whatever_its_name_and_only_once(films: Path) -> None:
+    (films / "film.bin").write_bytes(png(thorax(1)))
+    result = predict("films/film.bin", "films/film.bin", "--format", "json")
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)
+    assert list(row) == COLUMNS
+    assert (row["file"], row["threshold"], row["reason"]) == ("films/film.bin", 0.9, None)
+    assert row["probability"] == pytest.approx(thorax(1).mean() / 255, abs=0.003)
+    result = predict("films/film.bin", "absent.png")
+    assert result.exit_code == 1
+    assert "missing" in result.stdout.splitlines()[2]
+
+
+def test_rows_go_to_a_file(films: Path) -> None:
+    result = predict("films/a.JPG", "--format", "json", "--output", "out/rows.json")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert json.loads(Path("out/rows.json").read_text())[0]["label"] == "normal"
+    assert os.listdir("out") == ["rows.json"]
+
+
+def test_overlays_are_as_large_as_the_film_and_never_share_a_name(
+    films: Path, tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = resnet.build(make_params().models.resnet, 64, 1, None)
+    store = register_classifier(tmp_path, write_classifier(tmp_path / "models", network, decision()))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    assert predict("films", "--overlay", "heat").exit_code == 1
+    pictures = {str(path.relative_to("heat")): Image.open(path) for path in Path("heat").rglob("*") if path.is_file()}
+    assert set(pictures) == {"a.JPG.png", "deep/a.png.png", "deep/er/turned.dcm.png"}
+    assert {(picture.mode, picture.size) for picture in pictures.values()} == {("RGB", (96, 96))}
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("pneumonia", "model is 'pneumonia'; it may be models:/NAME@ALIAS or models:/NAME/VERSION"),
+        ("models:/lungs@champion", "no model 'lungs' in the registry"),
+        ("models:/pneumonia-binary@best", "pneumonia-binary has no alias 'best'; it has champion"),
+        ("models:/pneumonia-binary/9", "pneumonia-binary has no version 9; it has 1"),
+    ],
+)
+def test_a_model_that_is_not_there_is_one_line(films: Path, model: str, said: str) -> None:
+    assert said in mistake("films", "--model", model)
+
+
+def test_a_version_is_found_by_its_number(films: Path) -> None:
+    assert predict("films/a.JPG", "--model", "models:/pneumonia-binary/1").exit_code == 0
+
+
+def test_a_folder_without_films_is_one_line(films: Path) -> None:
+    Path("none").mkdir()
+    Path("none/notes.txt").write_text("")
+    assert mistake("films", "none").startswith("error: none: has no films in it")
+    assert "is a folder" in mistake("films", "--output", "films")
+
+
+def test_without_a_registry_none_is_made(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert mistake("films").endswith("mlflow.db; `dvc repro` makes one\n")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    assert mistake("films") == "error: no registry at sqlite:///other.db; `dvc repro` makes one\n"
+    assert os.listdir() == ["films"]
+
+
+def test_an_empty_registry_and_a_model_of_another_kind_are_one_line(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'empty.db'}")
+    mlflow.set_tracking_uri(None)
+    client = mlflow.MlflowClient()
+    experiment = client.create_experiment("other", artifact_location=(tmp_path / "mlruns").as_uri())
+    assert "is empty; `dvc repro` registers a model" in mistake("films")
+    mlflow.set_tracking_uri(None)
+    with mlflow.start_run(experiment_id=experiment):
+        mlflow.pyfunc.log_model(
+            name="model", python_model=lambda x: x, pip_requirements=[], registered_model_name="pneumonia-binary"
+        )
+    client.set_registered_model_alias("pneumonia-binary", "champion", "1")
+    assert "models:/pneumonia-binary/1 is a model of another kind" in mistake("films")
+
+
+def test_the_command_itself(films: Path) -> None:
+    command = [sys.executable, "-m", "pneumonia.cli", "predict", "films/a.JPG", "films/deep/text.jpg"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert answer.stdout.split()[: len(COLUMNS)] == COLUMNS
+    assert "Traceback" not in answer.stderr
+    assert "2/2" in answer.stderr  # the progress bar
+
+
+def mistake(*arguments: str) -> str:
+    """What `predict` says on stderr where it cannot begin: one line."""
+    result = predict(*arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, result.stderr
+    return lines[0] + "\n"

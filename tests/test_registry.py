@@ -1,0 +1,196 @@
+"""On a real registry: who becomes champion, and how it is moved by hand."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from scipy.stats import norm
+from typer.testing import CliRunner
+
+from pneumonia import registry
+from pneumonia.cli import app
+from pneumonia.comparison import compare_runs
+from pneumonia.decision import Decision
+from pneumonia.errors import UserError
+from pneumonia.evaluation.evaluate import Evaluation
+from pneumonia.familiarity import fit
+from pneumonia.tracking import complete_run, open_store, start_run
+
+NAME = "pneumonia-binary"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    """A classifier's files."""
+    folder = tmp_path_factory.mktemp("models")
+    film = keras.Input((8, 8, 1), name="film")
+    grey = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(film))
+    keras.Model(film, keras.layers.Dense(1, "sigmoid", name="probability")(grey)).save(folder / "model.keras")
+    facts = {"temperature": 1.5, "threshold": 0.4, "rule": "sensitivity"}
+    classes = ["normal", "pneumonia"]
+    Decision(task="binary", classes=classes, image_size=8, min_size=8, **facts).save(folder / "decision.json")
+    fit(np.random.default_rng(0).integers(0, 255, (20, 8, 8), dtype=np.uint8)).save(folder / "familiarity.npz")
+    return folder
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch, empty_database, models):
+    """A repository's root with an MLflow database and 120 films, half of them sick, as the working directory."""
+    shutil.copytree(models, tmp_path / "models")
+    (tmp_path / "data" / "clean").mkdir(parents=True)
+    np.save(tmp_path / "data" / "clean" / "images.npy", np.zeros((240, 8, 8), np.uint8))
+    films = pd.DataFrame({"image": range(240), "file": [f"{n:03}.png" for n in range(240)]})
+    films["label"] = films["class"] = np.where(films["image"] % 2, "pneumonia", "normal")
+    films["label"] = films["label"].replace("pneumonia", "viral")
+    films["patient"], films["part"] = films["file"], ["val"] * 120 + ["test"] * 120
+    films.to_csv(tmp_path / "data" / "split.csv", index=False)
+    shutil.copy(empty_database, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    yield tmp_path
+    mlflow.end_run()
+    mlflow.set_tracking_uri(None)
+
+
+def evaluated(params, separation: float, seed: int = 0) -> tuple[str, str]:
+    """A run whose probabilities tell the films apart by so many standard deviations: its id, and the decision."""
+    films, reports = pd.read_csv("data/split.csv", dtype=str), Path(f"reports{seed}")
+    reports.mkdir(exist_ok=True)
+    sick = films["class"] == "pneumonia"
+    noise = np.random.default_rng(0).normal(size=len(films)) + np.random.default_rng(seed + 1).normal(
+        0, 0.1, len(films)
+    )
+    probability = norm.cdf(noise / 2 + separation * (sick - 0.5))
+    called = np.where(probability >= 0.4, "pneumonia", "normal")
+    films.assign(probability=probability, predicted=called).to_csv(reports / "predictions.csv", index=False)
+    rows = [
+        {"part": part, "figure": figure, "value": 0.9, "low": 0.5 + separation / 9, "high": 0.95}
+        for part in ("val", "test")
+        for figure in registry.TAGGED
+    ]
+    decision = Decision.load(Path("models/decision.json"))
+    figures = {part: {"roc_auc": 0.9} for part in ("val", "test")}
+    outcome = Evaluation(figures, decision, pd.DataFrame(), pd.DataFrame(rows), pd.DataFrame(), [])
+    open_store("pneumonia")
+    with start_run(params, Path("data")) as run:
+        said = registry.register(params, outcome, "A card.", Path("data"), Path("models"), reports)
+        complete_run(figures, outcome.intervals, [], reports)
+    return run.info.run_id, said
+
+
+def champion() -> str:
+    return str(MlflowClient().get_model_version_by_alias(NAME, "champion").version)
+
+
+def test_the_champion_moves_only_when_the_paired_comparison_favours_the_newcomer(repository, make_params):
+    params = make_params()
+    assert "version 1 is champion: there was none" in evaluated(params, 1.0)[1]
+    alike = evaluated(params, 1.0, seed=1)[1]
+    assert "version 2 is challenger: validation AUC 0." in alike
+    assert "of version 1, difference" in alike
+    assert champion() == "1"
+    assert "version 3 is champion: validation AUC" in evaluated(params, 2.0)[1]
+    assert champion() == "3"
+    client = MlflowClient()
+    assert str(client.get_model_version_by_alias(NAME, "challenger").version) == "2"
+    third = client.get_model_version(NAME, "3")
+    assert third.tags["decision"].startswith("champion: validation AUC")
+    assert third.tags["test.roc_auc"] == "0.9000 (0.7222 to 0.9500)"
+    assert third.tags["predecessor"] == "1"
+    assert third.description == "A card."
+
+    assert registry.rollback(NAME) == f"{NAME} version 1 is champion again, version 3 was"
+    with pytest.raises(UserError, match="version 1 was the first champion; there is none to go back to"):
+        registry.rollback(NAME)
+    assert registry.promote(NAME, "2") == f"{NAME} version 2 is champion, version 1 was"
+    assert client.get_registered_model(NAME).aliases == {"champion": 2}
+    with pytest.raises(UserError, match="has no version '9'; it may be one of 1, 2, 3"):
+        registry.promote(NAME, "9")
+    with pytest.raises(UserError, match=f"no model 'pneumonia' is registered; it may be one of: {NAME}"):
+        registry.promote("pneumonia", "1")
+
+
+def test_real_films_replace_generated_ones_unless_at_chance_and_other_films_challenge(repository, make_params):
+    evaluated(make_params(), 2.0)
+    assert (
+        "is challenger: version 1 knew generated films only, but this one may be no better than chance"
+        in (evaluated(make_params({"dataset": "kermany"}), 0.0)[1])
+    )
+    assert (
+        "is champion: version 1 knew generated films only, this one kermany"
+        in (evaluated(make_params({"dataset": "kermany"}), 1.0)[1])
+    )
+    split = Path("data/split.csv")
+    split.write_text(split.read_text().replace("000.png", "999.png"))
+    assert (
+        "is challenger: version 3 was validated on other films, of kermany"
+        in (evaluated(make_params({"dataset": "kermany"}), 3.0)[1])
+    )
+
+
+ONE_OF_TWO = """
+import sys; sys.path[:0] = [{tests!r}]
+from pathlib import Path
+from pneumonia.params import load_params
+from tests.test_registry import evaluated
+print(evaluated(load_params(Path({params!r})), 1.5, seed=int(sys.argv[1]))[1])
+"""
+
+
+def test_of_two_runs_that_finish_at_once_one_wins(repository, make_params, tmp_path):
+    make_params()
+    code = ONE_OF_TWO.format(tests=str(Path(__file__).parents[1]), params=str(tmp_path / "params.yaml"))
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for seed in (1, 2)
+    ]
+    finished = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], finished
+    said = [output.splitlines()[-1] for output, _ in finished]
+    assert sorted("is champion: there was none" in each for each in said) == [False, True]
+    [other] = [each for each in said if "is challenger" in each]
+    assert "is challenger: validation AUC" in other or "it cannot be compared" in other
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    assert set(MlflowClient().get_registered_model(NAME).aliases) == {"champion", "challenger"}
+
+
+def test_two_runs_are_compared_by_id_or_name(repository, make_params):
+    first, second = (evaluated(make_params(), separation)[0] for separation in (0.5, 2.0))
+    table = compare_runs(first, second[:8], "test")
+    assert table.loc["roc_auc", "means"] == "the second is better"
+    assert table.loc["roc_auc", "difference"] > 0.1
+    said = CliRunner().invoke(app, ["compare", second, first, "--part", "val"])
+    assert "the first is better" in said.stdout
+    mistake = CliRunner().invoke(app, ["compare", "cnn-phantom-binary", first])
+    assert "run 'cnn-phantom-binary' is not one but 2; it may be one of their ids: " in mistake.stderr
+    mistake = CliRunner().invoke(app, ["compare", "resnet", first])
+    assert "run 'resnet' is not in experiment 'pneumonia'; it may be cnn-phantom-binary (" in mistake.stderr
+
+
+def test_runs_on_other_films_are_not_compared(repository, make_params):
+    first, _ = evaluated(make_params(), 1.0)
+    split = Path("data/split.csv")
+    split.write_text(split.read_text().replace("239.png", "999.png"))
+    second, _ = evaluated(make_params(), 1.0)
+    with pytest.raises(UserError, match="of their test films, 120 and 120, 119 are the same"):
+        compare_runs(first, second, "test")
+    assert len(compare_runs(first, second, "val")) == 7
+
+
+def test_without_a_registry_there_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    said = CliRunner().invoke(app, ["promote", "1"])
+    assert said.exit_code == 1
+    assert said.stderr.startswith("error: no registry at sqlite:///")
+    assert not (tmp_path / "mlflow.db").exists()

@@ -1,0 +1,197 @@
+"""The registered model in this process and behind a real `mlflow models serve`."""
+
+import base64
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+
+from pneumonia.models import cnn
+from pneumonia.params import load_params
+from pneumonia.radiograph import resize
+from pneumonia.serving import RefusedFilm, model_version
+
+from .conftest import REPOSITORY
+from .small_classifier import (
+    SIZE,
+    brightness_network,
+    constant_network,
+    decision,
+    png,
+    register_classifier,
+    thorax,
+    write_classifier,
+)
+
+MODEL = "models:/pneumonia-binary@champion"
+FILMS = [png(thorax(0)), png(np.rot90(thorax(1)).copy())]
+BOMB = png(np.zeros((8001, 8000), bool))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry with a small cnn."""
+    folder = tmp_path_factory.mktemp("store")
+    keras.utils.set_random_seed(0)
+    network = cnn.build(load_params(REPOSITORY / "params.yaml").models.cnn, SIZE, 1, None)
+    films = np.stack([resize(thorax(seed), SIZE) for seed in range(8)])[..., None]
+    for _ in range(30):  # the first statistics of its batch norms would let no film through
+        network(films, training=True)
+    directory = write_classifier(folder / "models", network, decision(temperature=1.5, threshold=0.4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", register_classifier(folder, directory))
+        yield os.environ["MLFLOW_TRACKING_URI"]
+
+
+@pytest.fixture(scope="module")
+def server(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that runs without the repository on its path: the model brings the package."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", MODEL, "--env-manager", "local"]
+    folder = tmp_path_factory.mktemp("server")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--port", address.rpartition(":")[2]],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        for _ in range(300):
+            try:
+                requests.get(f"{address}/ping", timeout=5)
+                break
+            except requests.ConnectionError:
+                assert process.poll() is None, (folder / "log").read_text()
+                time.sleep(0.2)
+        yield address
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait()
+
+
+def base64_text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def post(server: str, *films: object) -> requests.Response:
+    rows = [{"film": film} for film in films]
+    return requests.post(f"{server}/invocations", json={"dataframe_records": rows}, timeout=60)
+
+
+def test_every_form_of_a_film_gets_the_same_row(store: str, tmp_path: Path) -> None:
+    model = mlflow.pyfunc.load_model(MODEL)
+    paths = [tmp_path / f"{number}.png" for number in range(len(FILMS))]
+    for path, film in zip(paths, FILMS, strict=True):
+        path.write_bytes(film)
+    rows = model.predict(FILMS)
+    assert list(rows) == ["label", "probability", "threshold", "model_version", "remark"]
+    assert rows["probability"].nunique() == 2
+    assert rows["model_version"].tolist() == ["1", "1"]
+    assert [bool(remark) for remark in rows["remark"]] == [False, True]
+    texts = [base64_text(film) for film in FILMS]
+    for form in (paths, texts, *(pd.DataFrame({"film": films}) for films in (FILMS, paths, texts))):
+        pd.testing.assert_frame_equal(model.predict(form), rows)
+
+
+def test_over_http_a_film_gets_the_row_that_it_gets_in_python(store: str, server: str) -> None:
+    model = mlflow.pyfunc.load_model(MODEL)
+    for films in (FILMS, FILMS[:1], FILMS[:1] * 40):
+        answer = post(server, *map(base64_text, films))
+        assert answer.status_code == 200, answer.text
+        expected = model.predict(films)
+        got = pd.DataFrame(answer.json()["predictions"])
+        pd.testing.assert_frame_equal(got, expected, check_dtype=False, rtol=1e-5)
+
+
+def test_what_is_no_film_is_refused_with_a_line_and_the_server_lives_on(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "film.png"
+    path.write_bytes(FILMS[0])
+    not_base64 = "text that is no base64"
+    expected = {
+        str(path): not_base64,
+        path.as_uri(): not_base64,
+        "": "empty",
+        base64_text(FILMS[0])[:-5]: not_base64,
+        base64_text(FILMS[0][:-1000]): "truncated",
+        base64_text(b"hello"): "not an image",
+        base64_text(png(np.zeros((64, 64), np.uint8))): "constant: every pixel is 0",
+        base64_text(png(thorax(0, size=20))): "too small: 20 x 20 pixels",
+        base64_text(BOMB): "decompression bomb: 8000 x 8001 pixels",
+        "A" * 67_000_000: "too long: 50,250,000 bytes",
+        None: "is NoneType",
+        5: "is int",
+    }
+    for film, reason in expected.items():
+        answer = post(server, film)
+        assert answer.status_code == 400
+        message = answer.json()["message"]
+        assert message.startswith(f"film 0: {reason}")
+        assert "\n" not in message
+        assert len(message) < 200
+    assert post(server, base64_text(FILMS[0]), "").json()["message"] == "film 1: empty"
+    assert post(server).status_code == 400
+    csv = {"data": f"film\n{path}\n", "headers": {"Content-Type": "text/csv"}, "timeout": 60}
+    assert not_base64 in requests.post(f"{server}/invocations", **csv).json()["message"]
+    assert post(server, base64_text(FILMS[0])).status_code == 200
+
+
+def test_in_python_text_is_no_path_either(store: str, tmp_path: Path) -> None:
+    (tmp_path / "film.png").write_bytes(FILMS[0])
+    with pytest.raises(RefusedFilm, match=r"film 0: text that is no base64; .* must be a pathlib\.Path"):
+        mlflow.pyfunc.load_model(MODEL).predict([str(tmp_path / "film.png")])
+
+
+def test_the_model_keeps_code_files_and_exact_requirements_but_no_pickle(store: str) -> None:
+    model = Path(mlflow.artifacts.download_artifacts(artifact_uri="models:/pneumonia-binary/1"))
+    assert (model / "code" / "pneumonia" / "radiograph.py").is_file()
+    assert {path.name for path in (model / "artifacts").iterdir()} == {
+        "model.keras",
+        "decision.json",
+        "familiarity.npz",
+    }
+    assert not [path for path in model.rglob("*") if path.suffix in (".pkl", ".pyc")]
+    requirements = (model / "requirements.txt").read_text().split()
+    assert all("==" in each for each in requirements)
+    assert any(each.startswith("tensorflow==") for each in requirements)
+
+
+def test_of_three_classes_there_is_a_column_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, chosen = constant_network([0.4, 0.25, 0.35]), decision("multiclass")
+    directory = write_classifier(tmp_path / "models", network, chosen)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", register_classifier(tmp_path, directory))
+    row = mlflow.pyfunc.load_model(MODEL).predict(FILMS[:1]).iloc[0]
+    assert row["label"] == "viral"
+    assert row["probability_bacterial"] == pytest.approx(0.25, abs=1e-5)
+
+
+def test_an_unregistered_model_is_named_by_its_run(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text("run_id: abc\nflavors: {}\n")
+    assert model_version(tmp_path) == "run abc"
+    (tmp_path / "registered_model_meta").write_text("model_name: m\nmodel_version: '7'\n")
+    assert model_version(tmp_path) == "7"
+
+
+def test_the_example_of_the_model_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = write_classifier(tmp_path / "models", brightness_network(), decision())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", register_classifier(tmp_path, directory))
+    model = mlflow.pyfunc.load_model(MODEL)
+    (row,) = model.predict(model.input_example).to_dict("records")
+    assert row["probability"] == pytest.approx(0.5, abs=0.01)  # a ramp from black to white
+    assert "unlike" in row["remark"]
