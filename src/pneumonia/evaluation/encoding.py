@@ -54,7 +54,7 @@ def encoding_properties(films: pd.DataFrame) -> pd.DataFrame:
 def _of_a_classifier(
     properties: pd.DataFrame, sick: np.ndarray, patients: np.ndarray, parts: dict[str, np.ndarray]
 ) -> dict[str, float]:
-    classifier = HistGradientBoostingClassifier(max_depth=3, max_iter=50, random_state=0)
+    classifier = HistGradientBoostingClassifier(max_depth=3, max_iter=50, min_samples_leaf=5, random_state=0)
     values, train = properties.to_numpy(float), parts["train"]
     fewest = min(len(set(patients[train & (sick == kind)])) for kind in (False, True))
     if fewest < 2:
