@@ -119,10 +119,11 @@ def test_a_second_repro_does_nothing(repository):
     [
         ("datasets.phantom.seed", 1, ["download"]),
         ("datasets.kermany.path", "elsewhere", []),
-        ("clean.min_size", 30, ["clean"]),
+        ("clean.min_size", 30, ["clean", "evaluate"]),
         ("split.val_per_class", 6, ["split"]),
         ("rebalance.method", "oversample", ["rebalance"]),
         ("train.optimizer", "sgd", ["train"]),
+        ("evaluate.threshold", "youden", ["evaluate"]),
         ("models.cnn.recommended.learning_rate", 0.002, ["train"]),
         ("models.inception.dropout", 0.5, []),
         ("model", "inception", ["train"]),

@@ -49,7 +49,8 @@ def expected_calibration_error(sick: np.ndarray, probability: np.ndarray) -> flo
     """The mean over films of the gap in their bin between the mean probability and the share that is sick.
 
     Of `reliability_table`: bins of equal width (Naeini et al. 2015; Guo et al. 2017, equation 3), here of the
-    probability of pneumonia. With few films it is above 0 even where the probabilities are right.
+    probability of pneumonia. With few films it is above 0 even where the probabilities are right: 0.03 to 0.04 with
+    200 to 300.
     """
     table = reliability_table(sick, probability)
     gaps = (table["probability"] - table["share"]).abs()
