@@ -11,6 +11,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from pneumonia.evaluation.evaluate import Evaluation
+from pneumonia.evaluation.shortcuts import SUSPICIOUS
 from pneumonia.params import Params
 
 HEADLINES = {"roc_auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity", "accuracy": "accuracy"}
@@ -43,6 +44,7 @@ def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any],
         subtitle=f"Run {facts.get('run_id', '')}, {facts['device']}",
         headlines=headlines,
         findings=evaluation.findings,
+        suspicious=SUSPICIOUS,
         sections=_sections(evaluation, facts, data, reports),
         params=yaml.safe_dump(params.model_dump(), sort_keys=False),
     )
