@@ -14,7 +14,7 @@ from pneumonia.evaluation.report import render_report
 from pneumonia.files import whole_file
 from pneumonia.params import load_params
 from pneumonia.registry import register
-from pneumonia.tracking import complete_run, continue_run, log_training, open_store
+from pneumonia.tracking import complete_run, continue_run, log_evaluation, log_training, open_store
 
 DATA, MODELS, REPORTS = Path("data"), Path("models"), Path("reports")
 HEADLINES = ("roc_auc", "accuracy", "sensitivity", "specificity")
@@ -36,8 +36,10 @@ def main() -> None:
         partial.write_text(render_report(evaluation, params, training, DATA, REPORTS))
     with continue_run(training.pop("run_id"), params, DATA, history):
         log_training(training)
+        log_evaluation(evaluation.figures, evaluation.intervals, evaluation.findings, REPORTS)
+        # Last, and with all of the run logged: a champion's predictions are what the next one is compared with.
         decision = register(params, evaluation, card, DATA, MODELS, REPORTS)
-        complete_run(evaluation.figures, evaluation.intervals, evaluation.findings, REPORTS)
+        complete_run()
     for part, rows in evaluation.intervals.set_index("figure").groupby("part", sort=False):
         shown = (
             f"{name} {rows.at[name, 'value']:.3f} ({rows.at[name, 'low']:.3f} to {rows.at[name, 'high']:.3f})"

@@ -7,7 +7,7 @@ import pytest
 from pneumonia.calibration import brier_score, expected_calibration_error, fit_temperature, reliability_table, scale
 
 
-@pytest.mark.parametrize(("classes", "temperature"), [(2, 3.0), (3, 0.5), (3, 2.0)])
+@pytest.mark.parametrize(("classes", "temperature"), [(2, 3.0), (3, 0.7), (3, 2.0)])
 def test_the_temperature_by_which_a_network_is_too_sure_is_found(classes, temperature):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (20_000, classes))
@@ -26,7 +26,7 @@ def test_two_classes_are_the_sigmoid_of_the_scaled_logit():
 
 def test_films_that_are_all_right_do_not_make_the_temperature_zero():
     sure = np.tile([[0.001, 0.999]], (50, 1))
-    assert 0.05 <= fit_temperature(np.ones(50, int), sure) < 1
+    assert fit_temperature(np.ones(50, int), sure) >= 0.5
 
 
 def test_scores_by_hand():

@@ -22,6 +22,7 @@ from pneumonia.tracking import (
     continue_run,
     identity,
     log_epoch,
+    log_evaluation,
     log_training,
     open_store,
     resume_run,
@@ -101,7 +102,8 @@ def run_all(params) -> str:
             log_epoch(row)
     with continue_run(run.info.run_id, params, data, HISTORY) as run:
         log_training({"weights": "random", "training_seconds": 12.5})
-        complete_run(FIGURES, INTERVALS, ["It cheats."], Path("reports"))
+        log_evaluation(FIGURES, INTERVALS, ["It cheats."], Path("reports"))
+        complete_run()
     return run.info.run_id
 
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from pneumonia.calibration import scale
-from pneumonia.decision import Decision
+from pneumonia.decision import Decision, call
 from pneumonia.errors import UserError
 from pneumonia.familiarity import Familiarity
 from pneumonia.radiograph import Radiograph, UnreadableRadiograph, read_radiograph, refuse_unusable, resize
@@ -130,6 +130,7 @@ class Classifier:
     def _decide(self, row: np.ndarray, remark: str) -> Answer:
         """The answer of calibrated probabilities (C,), the first of them that of `normal`."""
         classes, threshold = self.decision.classes, self.decision.threshold
-        probability = float(1 - row[0])
-        label = classes[1 + int(row[1:].argmax())] if probability >= threshold else classes[0]
-        return Answer(label, probability, dict(zip(classes, row.tolist(), strict=True)), threshold, remark)
+        [called] = call(row[None], threshold)
+        return Answer(
+            classes[called], float(1 - row[0]), dict(zip(classes, row.tolist(), strict=True)), threshold, remark
+        )

@@ -1,17 +1,19 @@
 """Two runs on the same films: which is better, and whether these films can tell."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pneumonia.errors import UserError
-from pneumonia.evaluation.bootstrap import Calls, paired_difference
+from pneumonia.evaluation.bootstrap import Calls, Figures, binary_figures, class_figures, paired_difference
 from pneumonia.params import load_params
-from pneumonia.tracking import open_store
+from pneumonia.registered import existing_store
 
 PREDICTIONS = "reports/predictions.csv"
 
@@ -23,7 +25,8 @@ def compare_runs(first: str, second: str, part: str) -> pd.DataFrame:
         UserError: no such run, one that was not evaluated, or other films.
     """
     experiment = load_params().tracking.experiment
-    client = open_store(experiment)
+    mlflow.set_tracking_uri(existing_store())
+    client = MlflowClient()
     one, other = (read_predictions(find_run(client, experiment, named).info.run_id) for named in (first, second))
     return compare(one, other, part)
 
@@ -68,6 +71,7 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, part: str) -> pd.DataFram
     """The paired comparison of two runs' predictions (`read_predictions`) on the films of a part, by patient.
 
     See `evaluation.bootstrap.paired_difference`: each figure of both, the difference, its 95 % interval, what it means.
+    The figures are those of pneumonia, and of more than two classes also `classes/roc_auc` and `classes/accuracy`.
 
     Raises:
         UserError: they did not predict the same films.
@@ -79,9 +83,20 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, part: str) -> pd.DataFram
         raise UserError(
             f"the runs cannot be compared: of their {part} films, {len(one)} and {len(other)}, {shared} are the same"
         )
-    sick = (one["class"] != "normal").to_numpy().astype(int)
-    return paired_difference(sick, _calls(one), _calls(other), one["patient"].to_numpy(str))
+    return paired_difference(_figures(one), _figures(other), one["patient"].to_numpy(str))
 
 
-def _calls(films: pd.DataFrame) -> Calls:
-    return Calls(films["probability"].to_numpy(), (films["predicted"] != "normal").to_numpy())
+def _figures(films: pd.DataFrame) -> Callable[[np.ndarray], Figures]:
+    sick = (films["class"] != "normal").to_numpy().astype(int)
+    calls = Calls(films["probability"].to_numpy(), (films["predicted"] != "normal").to_numpy())
+    names = [column.removeprefix("probability_") for column in films if column.startswith("probability_")]
+    if not names:
+        return lambda weights: binary_figures(sick, calls, weights)
+    truth, called = (films[column].map(names.index).to_numpy() for column in ("class", "predicted"))
+    probabilities = films[[f"probability_{name}" for name in names]].to_numpy()
+
+    def figures(weights: np.ndarray) -> Figures:
+        over_classes = class_figures(truth, probabilities, called, weights)
+        return binary_figures(sick, calls, weights) | {f"classes/{key}": each for key, each in over_classes.items()}
+
+    return figures

@@ -3,11 +3,22 @@
 from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pneumonia.errors import UserError
 from pneumonia.files import whole_file
 from pneumonia.labels import class_names
+
+
+def call(probabilities: np.ndarray, threshold: float) -> np.ndarray:
+    """The class numbers int64 (N,) that films of calibrated `probabilities`, float (N, C), are called.
+
+    Normal below the `threshold` of the probability of pneumonia, which is that of any class but the first; from it on
+    the likeliest of the others.
+    """
+    sick = 1 - probabilities[:, 0] >= threshold
+    return np.where(sick, 1 + probabilities[:, 1:].argmax(axis=1), 0)
 
 
 class Decision(BaseModel):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MAX_PIXELS = 64_000_000
 """More than 8,000 x 8,000 is no radiograph but a decompression bomb; the largest detectors give 19 million."""
 
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""The transfer syntax whose whole data set is compressed."""
+
 DETECTOR_BITS = (8, 10, 12, 14, 16)
 
 _QUALITIES = np.arange(1, 101)
@@ -184,8 +187,12 @@ def _sixteen_to_eight_bits(stored: np.ndarray) -> np.ndarray:
 
 
 def _to_eight_bits(values: np.ndarray, black: float, white: float) -> np.ndarray:
-    share = (values.astype(np.float32) - np.float32(black)) / np.float32(white - black)
-    return np.rint(share.clip(0, 1) * 255).astype(np.uint8)
+    greys = values.astype(np.float32)  # changed in place: a large film's copies would add up to a gigabyte
+    greys -= np.float32(black)
+    greys /= np.float32(white - black)
+    np.clip(greys, 0, 1, out=greys)
+    greys *= 255
+    return np.rint(greys, out=greys).astype(np.uint8)
 
 
 def _read_dicom(data: bytes) -> Radiograph:
@@ -195,6 +202,8 @@ def _read_dicom(data: bytes) -> Radiograph:
     from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
     from pydicom.pixels.utils import pixel_array
 
+    if DEFLATED in data:  # a megabyte of it may be gigabytes, which are inflated before anything can be looked at
+        raise UnreadableRadiograph("DICOM deflated: this transfer syntax is not read; save it uncompressed")
     dataset = dcmread(io.BytesIO(data))
     if "PixelData" not in dataset:
         raise UnreadableRadiograph("DICOM without pixels")

@@ -18,6 +18,8 @@ from pneumonia.serving import log_radiograph_model
 from pneumonia.tracking import store_lock
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPIONS = "champions"
+"""The tag of a registered model that has the versions that were champion, one after the other."""
 TAGGED = ("roc_auc", "sensitivity", "specificity", "accuracy")
 """The figures whose test intervals are tags of the version."""
 
@@ -69,39 +71,39 @@ def promote(name: str, version: str) -> str:
         if version not in known:
             raise UserError(f"{name} has no version {version!r}; it may be one of {', '.join(known)}")
         before = _champion(client, name)
-        client.set_model_version_tag(name, version, "decision", "champion: promoted by hand")
+        if before is not None and str(before.version) == version:
+            return f"{name} version {version} is champion already"
         _crown(client, name, version)
     return f"{name} version {version} is champion, {f'version {before.version}' if before else 'none'} was"
 
 
 def rollback(name: str) -> str:
-    """Make the champion's predecessor champion again; says what changed.
+    """Make the champion before this one champion again; says what changed.
 
     Raises:
-        UserError: no such model, no champion, or it has no predecessor.
+        UserError: no such model, or no champion before this one.
     """
     client = MlflowClient()
     with store_lock():
         known = _versions(client, name)
-        champion = _champion(client, name)
-        if champion is None:
-            raise UserError(f"{name} has no champion; `pneumonia promote` may make one of {', '.join(known)}")
-        before = champion.tags.get("predecessor")
-        if before not in known:
-            raise UserError(f"{name} version {champion.version} was the first champion; there is none to go back to")
-        client.set_model_version_tag(name, str(champion.version), "decision", "rolled back by hand")
-        client.set_registered_model_alias(name, CHAMPION, before)
-    return f"{name} version {before} is champion again, version {champion.version} was"
+        *earlier, last = [version for version in _champions(client, name) if version in known] or [""]
+        if not earlier:
+            raise UserError(f"{name} has no champion before this one; `pneumonia promote` may make one of {known}")
+        client.set_registered_model_tag(name, CHAMPIONS, " ".join(earlier))
+        client.set_registered_model_alias(name, CHAMPION, earlier[-1])
+    return f"{name} version {earlier[-1]} is champion again, version {last} was"
 
 
 def _crown(client: MlflowClient, name: str, version: str) -> None:
-    before = _champion(client, name)
-    if before is not None and str(before.version) != version:
-        client.set_model_version_tag(name, version, "predecessor", str(before.version))
+    client.set_registered_model_tag(name, CHAMPIONS, " ".join([*_champions(client, name), version]))
     client.set_registered_model_alias(name, CHAMPION, version)
-    aliases = client.get_model_version(name, version).aliases
-    if CHALLENGER in aliases:
+    if CHALLENGER in client.get_model_version(name, version).aliases:
         client.delete_registered_model_alias(name, CHALLENGER)
+
+
+def _champions(client: MlflowClient, name: str) -> list[str]:
+    """The versions that were champion, in their order, without those that were rolled back."""
+    return client.get_registered_model(name).tags.get(CHAMPIONS, "").split()
 
 
 def _tags(params: Params, evaluation: Evaluation, data: Path) -> dict[str, str]:
@@ -136,10 +138,10 @@ def _validation_films(split: Path) -> str:
 
 
 def _versions(client: MlflowClient, name: str) -> list[str]:
+    known = sorted(model.name for model in client.search_registered_models())
+    if name not in known:
+        raise UserError(f"no model {name!r} is registered; it may be one of: {', '.join(known) or 'none is there yet'}")
     versions = client.search_model_versions(f"name='{name}'")
-    if not versions:
-        known = ", ".join(sorted(model.name for model in client.search_registered_models())) or "none is there yet"
-        raise UserError(f"no model {name!r} is registered; it may be one of: {known}")
     return sorted((str(version.version) for version in versions), key=int)
 
 
@@ -165,9 +167,10 @@ def _decide(
             return CHAMPION, f"{name} knew generated films only, this one {tags['dataset']}"
         return CHALLENGER, f"{name} was validated on other films, of {theirs.get('dataset')}; {by_hand}"
     try:
-        auc = compare(read_predictions(str(champion.run_id)), predictions, "val").loc["roc_auc"]
+        table = compare(read_predictions(str(champion.run_id)), predictions, "val")
     except UserError as error:
         return CHALLENGER, f"it cannot be compared with {name} ({error}); {by_hand}"
+    auc = table.loc["classes/roc_auc" if "classes/roc_auc" in table.index else "roc_auc"]
     told = (
         f"validation AUC {auc['second']:.4f} against {auc['first']:.4f} of {name}, difference "
         f"{auc['difference']:+.4f} ({auc['low']:+.4f} to {auc['high']:+.4f})"

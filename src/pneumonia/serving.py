@@ -148,7 +148,7 @@ def _ramp(size: int) -> str:
 def _source(number: int, film: object) -> Path | bytes:
     if isinstance(film, str):
         try:
-            film = base64.b64decode(film, validate=True)
+            film = base64.b64decode("".join(film.split()), validate=True)  # `base64` wraps its lines
         except (binascii.Error, ValueError) as error:
             raise RefusedFilm(
                 f"film {number}: text that is no base64; the path of a file must be a pathlib.Path"

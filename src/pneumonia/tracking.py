@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import os
 import subprocess
 from collections.abc import Iterator
@@ -33,8 +34,11 @@ def repository() -> Path:
 
 @contextmanager
 def store_lock() -> Iterator[None]:
-    """One process of this machine at a time: to create the database, and to decide which version is the champion."""
-    lock = repository() / ".dvc" / "tmp" / "mlflow.lock"
+    """One process of this user and machine at a time, for each store: to create the database, and to decide which
+    version is the champion.
+    """
+    store = hashlib.sha256(mlflow.get_tracking_uri().encode()).hexdigest()[:16]
+    lock = Path.home() / ".cache" / "pneumonia" / f"{store}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         yield
@@ -152,14 +156,14 @@ def log_training(facts: dict[str, Any]) -> None:
             mlflow.log_metric(name, value)
 
 
-WITH_INTERVAL = ("accuracy", "sensitivity", "specificity", "roc_auc")
+WITH_INTERVAL = ("accuracy", "sensitivity", "specificity", "roc_auc", "classes/accuracy", "classes/roc_auc")
 """The figures whose interval is beside them, as `…_low` and `…_high`."""
 
 
-def complete_run(
+def log_evaluation(
     figures: dict[str, dict[str, float]], intervals: pd.DataFrame, findings: list[str], reports: Path
 ) -> None:
-    """Log the figures as `val/…` and `test/…`, the same few in every run, and the reports; mark the run as complete.
+    """Log the figures as `val/…` and `test/…`, the same few in every run, and the reports.
 
     `figures`, `intervals` and `findings` are those of `evaluation.evaluate.Evaluation`.
     """
@@ -171,10 +175,15 @@ def complete_run(
     }
     for row in intervals[intervals["figure"].isin(WITH_INTERVAL)].itertuples():
         metrics |= {f"{row.part}/{row.figure}_low": row.low, f"{row.part}/{row.figure}_high": row.high}
-    mlflow.log_metrics(metrics)
+    mlflow.log_metrics({name: value for name, value in metrics.items() if math.isfinite(value)})
     mlflow.log_artifacts(str(reports), "reports")
     mlflow.log_artifact("params.yaml")
-    mlflow.set_tags({"shortcuts": str(len(findings)), FINISHED: "true"})
+    mlflow.set_tag("shortcuts", len(findings))
+
+
+def complete_run() -> None:
+    """Mark the run as complete: its model is registered."""
+    mlflow.set_tag(FINISHED, "true")
 
 
 def fingerprint(files: list[Path]) -> str:

@@ -6,6 +6,7 @@ from sklearn import metrics as sk
 from pneumonia.evaluation.bootstrap import (
     Calls,
     average_precision,
+    binary_figures,
     intervals,
     multiclass_intervals,
     paired_difference,
@@ -118,15 +119,27 @@ def test_a_better_run_is_told_from_one_that_is_the_same():
     rng = np.random.default_rng(8)
     poor = np.clip(good + rng.normal(0, 0.4, 400), 0, 1)
     alike = np.clip(good + rng.normal(0, 0.01, 400), 0, 1)
-    first, second, third = (Calls(each, each >= 0.5) for each in (poor, good, alike))
-    table = paired_difference(sick, first, second, alone(400))
+
+    def figures_of(probability):
+        return lambda weights: binary_figures(sick, Calls(probability, probability >= 0.5), weights)
+
+    first, second, third = map(figures_of, (poor, good, alike))
+    table = paired_difference(first, second, alone(400))
     assert table.loc["roc_auc", "means"] == "the second is better"
     assert table.loc["roc_auc", "difference"] == pytest.approx(
         sk.roc_auc_score(sick, good) - sk.roc_auc_score(sick, poor)
     )
-    assert paired_difference(sick, second, first, alone(400)).loc["roc_auc", "means"] == "the first is better"
-    same = paired_difference(sick, second, third, alone(400)).loc["roc_auc"]
+    assert paired_difference(second, first, alone(400)).loc["roc_auc", "means"] == "the first is better"
+    same = paired_difference(second, third, alone(400)).loc["roc_auc"]
     assert same["means"] == "no difference that these films can show"
     # Paired, so much narrower than the interval of either.
     either = intervals(sick, good, good >= 0.5, alone(400)).loc["roc_auc"]
     assert same["high"] - same["low"] < (either["high"] - either["low"]) / 2
+
+
+def test_a_hundred_films_that_are_all_right_are_no_proof_of_perfection():
+    """Clopper, Pearson 1934: of 30 right ones of 30 the interval begins at 0.025^(1/30)."""
+    sick = np.array([0] * 30 + [1] * 70)
+    table = intervals(sick, sick * 0.9, sick == 1, alone(100), draws=200)
+    assert table.loc["specificity"].tolist() == [1, pytest.approx(0.8843, abs=1e-4), 1]
+    assert table.loc["roc_auc", "low"] < 1

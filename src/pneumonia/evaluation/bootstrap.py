@@ -33,13 +33,12 @@ def intervals(
 
     `truth`, int (N,) of 0 and 1, is which films show pneumonia, `probability`, float (N,), and `called`, (N,) of 0 and
     1, what is said of them; films of the same of `groups`, str (N,), are drawn together. Draws in which a figure has no
-    denominator are left out of its interval.
+    denominator are left out of its interval. Where all is right in every draw, which says nothing of how sure that is,
+    the lower end is that of Clopper and Pearson (1934) for as many successes as the rarest class has patients.
     """
 
-    def figures(weights: np.ndarray) -> Figures:
-        return binary_figures(truth, Calls(probability, called), weights)
-
-    return _with_intervals(figures, groups, draws, seed)
+    calls = Calls(probability, called)
+    return _with_intervals(lambda weights: binary_figures(truth, calls, weights), groups, truth, draws, seed)
 
 
 def multiclass_intervals(
@@ -55,31 +54,34 @@ def multiclass_intervals(
     `truth` and `called`, int (N,), are class numbers, `probabilities` is float (N, C).
     """
 
-    def figures(weights: np.ndarray) -> Figures:
-        each = [roc_auc(truth == number, column, weights) for number, column in enumerate(probabilities.T)]
-        return {"roc_auc": np.mean(each, axis=0), "accuracy": weights @ (truth == called) / weights.sum(axis=1)}
-
-    return _with_intervals(figures, groups, draws, seed)
+    return _with_intervals(
+        lambda weights: class_figures(truth, probabilities, called, weights), groups, truth, draws, seed
+    )
 
 
 def paired_difference(
-    truth: np.ndarray, first: Calls, second: Calls, groups: np.ndarray, draws: int = 2000, seed: int = 0
+    first: Callable[[np.ndarray], Figures],
+    second: Callable[[np.ndarray], Figures],
+    groups: np.ndarray,
+    draws: int = 2000,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Two runs on the same films, drawn alike for both, a row a figure.
 
-    Its columns: the figure of the `first` and of the `second`, the `difference` of the second from the first, its 95 %
+    `first` and `second` give the figures of each, (D,), where film n counts `weights[d, n]` times, float (D, N). Its
+    columns: the figure of the `first` and of the `second`, the `difference` of the second from the first, its 95 %
     interval from `low` to `high`, and what that `means`, in words.
     """
-
-    def differences(weights: np.ndarray) -> Figures:
-        one, other = (binary_figures(truth, calls, weights) for calls in (first, second))
-        return {name: other[name] - one[name] for name in one}
-
-    once = np.ones((1, len(truth)))
-    table = _with_intervals(differences, groups, draws, seed).rename(columns={"value": "difference"})
-    for place, (name, calls) in enumerate((("first", first), ("second", second))):
-        figures = binary_figures(truth, calls, once)
-        table.insert(place, name, [figures[figure][0] for figure in table.index])
+    once = np.ones((1, len(groups)))
+    one, other = first(once), second(once)
+    pairs = ((first(weights), second(weights)) for weights in _draw(groups, draws, seed))
+    drawn = [{name: theirs[name] - ours[name] for name in ours} for ours, theirs in pairs]
+    rows = {}
+    for name in one:
+        low, high = _percentiles([each[name] for each in drawn])
+        figures = {"first": one[name][0], "second": other[name][0], "difference": other[name][0] - one[name][0]}
+        rows[name] = {**figures, "low": low, "high": high}
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("figure")
     verdicts = ["the second is better", "the first is better", "no difference that these films can show"]
     table["means"] = np.select([table["low"] > 0, table["high"] < 0], verdicts[:2], verdicts[2])
     return table
@@ -104,6 +106,12 @@ def binary_figures(truth: np.ndarray, calls: Calls, weights: np.ndarray) -> Figu
             "precision": true_positives / called_sick,
             "f1": 2 * true_positives / (called_sick + positives),
         }
+
+
+def class_figures(truth: np.ndarray, probabilities: np.ndarray, called: np.ndarray, weights: np.ndarray) -> Figures:
+    """The figures of `multiclass_intervals`, (D,) each, where film n counts `weights[d, n]` times, float (D, N)."""
+    each = [roc_auc(truth == number, column, weights) for number, column in enumerate(probabilities.T)]
+    return {"roc_auc": np.mean(each, axis=0), "accuracy": weights @ (truth == called) / weights.sum(axis=1)}
 
 
 def roc_auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -133,17 +141,26 @@ def _by_probability(truth: np.ndarray, probability: np.ndarray, weights: np.ndar
 
 
 def _with_intervals(
-    figures: Callable[[np.ndarray], Figures], groups: np.ndarray, draws: int, seed: int
+    figures: Callable[[np.ndarray], Figures], groups: np.ndarray, truth: np.ndarray, draws: int, seed: int
 ) -> pd.DataFrame:
     values = figures(np.ones((1, len(groups))))
     drawn = [figures(weights) for weights in _draw(groups, draws, seed)]
+    fewest = min(len(set(groups[truth == kind])) for kind in set(truth))
     rows = {}
     for name, [value] in values.items():
-        of_draws = np.concatenate([each[name] for each in drawn])
-        defined = of_draws[~np.isnan(of_draws)]
-        low, high = np.quantile(defined, INTERVAL) if len(defined) else (np.nan, np.nan)
+        low, high = _percentiles([each[name] for each in drawn])
+        if value == low == high == 1:
+            low = 0.025 ** (1 / fewest)
         rows[name] = {"value": value, "low": low, "high": high}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("figure")
+
+
+def _percentiles(drawn: list[np.ndarray]) -> tuple[float, float]:
+    """The ends of the interval, of the draws in which the figure has a denominator."""
+    values = np.concatenate(drawn)
+    defined = values[~np.isnan(values)]
+    low, high = np.quantile(defined, INTERVAL) if len(defined) else (np.nan, np.nan)
+    return float(low), float(high)
 
 
 def _draw(groups: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:

@@ -12,6 +12,8 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 PROPERTIES = ("quality", "is_colour", "width", "height", "aspect", "bytes_a_pixel")
 FOLDS = 5
+COLOUR_MODES = ("RGB", "RGBA", "P", "CMYK", "YCbCr", "YBR_FULL", "YBR_FULL_422")
+"""Of Pillow, and photometric interpretations of DICOM."""
 
 
 def encoding_report(films: pd.DataFrame) -> pd.DataFrame:
@@ -41,7 +43,7 @@ def encoding_properties(films: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "quality": pd.to_numeric(films["quality"], errors="coerce").fillna(-1),
-            "is_colour": (~films["mode"].isin(["L", "I;16", "MONOCHROME1", "MONOCHROME2"])).astype(float),
+            "is_colour": films["mode"].isin(COLOUR_MODES).astype(float),
             "width": films["width"].astype(float),
             "height": films["height"].astype(float),
             "aspect": films["width"] / films["height"],

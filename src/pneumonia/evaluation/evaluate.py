@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from sklearn.metrics import confusion_matrix, log_loss
+from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
 from pneumonia.calibration import (
     brier_score,
@@ -20,11 +20,11 @@ from pneumonia.calibration import (
     scale,
 )
 from pneumonia.dataset import FilmBatches, open_images, read_part
-from pneumonia.decision import Decision
+from pneumonia.decision import Decision, call
 from pneumonia.evaluation.bootstrap import intervals, multiclass_intervals
 from pneumonia.evaluation.encoding import encoding_report
 from pneumonia.evaluation.gallery import plot_errors, surest_errors
-from pneumonia.evaluation.metrics import SICK, call, figures, one_against_rest, pr_curve, roc_curve
+from pneumonia.evaluation.metrics import SICK, figures, one_against_rest, pr_curve, roc_curve
 from pneumonia.evaluation.operating_point import Scored, Wanted, choose, choose_cross_fitted, compare_choices
 from pneumonia.evaluation.plots import plot_confusion, plot_curves, plot_history
 from pneumonia.evaluation.shortcuts import findings, plot_alterations, shortcut_report
@@ -88,6 +88,8 @@ def evaluate(
     `metrics.json`, `predictions.csv` (a row a film), and `evaluation/` with tables as CSV and everything as pictures.
     """
     images, names = open_images(data / "clean"), class_names(params.task)
+    train_rows, _, _ = read_part(data / "split.csv", "train", params.task)
+    familiarity = fit_familiarity(images[train_rows])
     parts, temperature = _predict(model, images, data / "split.csv", params.task)
     threshold, choices = _operating_point(parts["val"], parts["test"], params)
     decision = Decision(
@@ -105,15 +107,15 @@ def evaluate(
         sure = pd.concat(_intervals(each, part, threshold, params.evaluate.draws) for part, each in parts.items())
         sure.to_csv(directory / "intervals.csv", index=False)
         choices.to_csv(directory / "choices.csv", index=False)
-        calibration = _write_calibration(parts, outcome, directory)
+        calibration = _write_calibration(parts, directory)
         _write_curves(parts, names, threshold, directory)
-        shortcuts = _write_shortcuts(model, images, parts["test"], decision, params.evaluate.draws, data, directory)
+        _write_encoding(parts, data, directory)
+        shortcuts = _write_alterations(model, images, parts["test"], temperature, params.evaluate.draws, directory)
         _write_errors(model, images, predictions[predictions["part"] == "test"], data, directory)
         _save(plot_history(history, weights), directory / "history.png")
         _write_receptive_field(model, images, parts["val"].films["image"].to_numpy(), directory)
     decision.save(models / "decision.json")
-    train_rows, _, _ = read_part(data / "split.csv", "train", params.task)
-    fit_familiarity(images[train_rows]).save(models / "familiarity.npz")
+    familiarity.save(models / "familiarity.npz")
     with whole_file(reports / "predictions.csv") as partial:
         predictions.drop(columns="image").to_csv(partial, index=False)
     with whole_file(reports / "metrics.json") as partial:
@@ -170,7 +172,7 @@ def _intervals(part: Part, name: str, threshold: float, draws: int) -> pd.DataFr
     return tables[0].join(by_image).rename_axis("figure").reset_index().assign(part=name)
 
 
-def _write_calibration(parts: dict[str, Part], outcome: dict[str, dict[str, float]], directory: Path) -> pd.DataFrame:
+def _write_calibration(parts: dict[str, Part], directory: Path) -> pd.DataFrame:
     """Write the reliability of the test films' probabilities; figures of both parts before and after."""
     rows = []
     for name, part in parts.items():
@@ -213,17 +215,22 @@ def _write_curves(parts: dict[str, Part], names: list[str], threshold: float, di
         _save(plot_curves(of_parts, label), directory / ("curves.png" if label == SICK else f"curves_{label}.png"))
 
 
-def _write_shortcuts(
-    model: keras.Model, images: np.ndarray, test: Part, decision: Decision, draws: int, data: Path, directory: Path
-) -> list[str]:
-    """Write how well pneumonia follows from the encoding, and what is left of the score on altered test films."""
+def _write_encoding(parts: dict[str, Part], data: Path, directory: Path) -> None:
+    """Write how well pneumonia follows from the encoding, and beside it from the model."""
     index, split = _read(data / "clean" / "index.csv"), _read(data / "split.csv")
-    encoding_report(index.merge(split[["file", "class", "part"]], on="file")).to_csv(
-        directory / "encoding.csv", index=False
-    )
+    table = encoding_report(index.merge(split[["file", "class", "part"]], on="file"))
+    of_model = {name: float(roc_auc_score(part.sick, part.probability)) for name, part in parts.items()}
+    table.loc[len(table)] = {"property": "the model, for comparison", "train": np.nan, **of_model}
+    table.to_csv(directory / "encoding.csv", index=False)
+
+
+def _write_alterations(
+    model: keras.Model, images: np.ndarray, test: Part, temperature: float, draws: int, directory: Path
+) -> list[str]:
+    """Write what is left of the score on altered test films; what that says of the model, in words."""
 
     def predict(films: np.ndarray) -> np.ndarray:
-        return 1 - scale(probabilities_of(model, films, np.arange(len(films))), decision.temperature)[:, 0]
+        return 1 - scale(probabilities_of(model, films, np.arange(len(films))), temperature)[:, 0]
 
     films = images[test.films["image"].to_numpy()]
     report = shortcut_report(predict, films, test.sick, test.scored.patients, draws)

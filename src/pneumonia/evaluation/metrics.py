@@ -7,53 +7,39 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from pneumonia.calibration import brier_score, expected_calibration_error
+from pneumonia.decision import call
 
 SICK = "pneumonia"
 """What any class but the first, `normal`, is an instance of."""
 AT_HALF = ("accuracy", "sensitivity", "specificity", "f1")
 """The figures that are also given where films are called pneumonia from 0.5 on."""
-
-
-def call(probabilities: np.ndarray, threshold: float) -> np.ndarray:
-    """The class numbers int64 (N,) that films of `probabilities`, float (N, C), are called at the operating point.
-
-    Normal below the `threshold` of the probability of pneumonia, which is that of any class but the first; from it on
-    the likeliest of the others.
-    """
-    sick = 1 - probabilities[:, 0] >= threshold
-    return np.where(sick, 1 + probabilities[:, 1:].argmax(axis=1), 0)
+OVER_CLASSES = ("precision", "sensitivity", "specificity", "f1", "roc_auc", "pr_auc")
 
 
 def figures(truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str], threshold: float) -> dict[str, float]:
     """The figures of `probabilities`, float (N, C), of the classes `names` against `truth`, int (N,).
 
-    Films are called at the operating point, `threshold`; `at_half/…` are figures at 0.5 instead.
-
-    Of two classes: those of `binary_metrics` for the second, with `brier` and `calibration_error`. Of more: `accuracy`
-    and `loss` over all classes; `class/…` of each class against the rest; without a prefix their means over the
-    classes; and `pneumonia/…`, the binary figures that follow, of the probability of any class but `normal`.
+    Films are called at the operating point, `threshold`; `at_half/…` are figures at 0.5 instead. Without a prefix they
+    are those of pneumonia, that is of any class but the first, so that runs of any number of classes compare:
+    `binary_metrics`, `brier` and `calibration_error`. Of more than two classes there are also `class/…` of each class
+    against the rest, and `classes/…`: `accuracy` and `loss` over all of them, and the means of `OVER_CLASSES`.
     """
-    called, called_at_half = call(probabilities, threshold), call(probabilities, 0.5)
-    sick, probability = (truth > 0).astype(int), 1 - probabilities[:, 0]
+    called, probability, sick = call(probabilities, threshold), 1 - probabilities[:, 0], truth > 0
+    at_half = binary_metrics(sick, probability, probability >= 0.5)
     binary = {
         **binary_metrics(sick, probability, called > 0),
         "brier": brier_score(sick, probability),
         "calibration_error": expected_calibration_error(sick, probability),
+        **{f"at_half/{name}": at_half[name] for name in AT_HALF},
     }
-    at_half = binary_metrics(sick, probability, called_at_half > 0)
     if len(names) == 2:
-        return binary | {f"at_half/{name}": at_half[name] for name in AT_HALF}
-
+        return binary
     each = {name: binary_metrics(truth == n, probabilities[:, n], called == n) for n, name in enumerate(names)}
-    macro = {name: float(np.mean([one[name] for one in each.values()])) for name in each[names[0]] if "_" not in name}
-    macro |= {name: float(np.mean([one[name] for one in each.values()])) for name in ("roc_auc", "pr_auc")}
-    overall = {
-        "loss": float(sk.log_loss(truth, probabilities, labels=range(len(names)))),
-        "accuracy": float(sk.accuracy_score(truth, called)),
-        "at_half/accuracy": float(sk.accuracy_score(truth, called_at_half)),
-    }
-    each[SICK] = binary | {f"at_half/{name}": at_half[name] for name in AT_HALF}
-    return {**macro, **overall, **{f"{name}/{key}": value for name, one in each.items() for key, value in one.items()}}
+    over = {name: float(np.mean([one[name] for one in each.values()])) for name in OVER_CLASSES}
+    over["loss"] = float(sk.log_loss(truth, probabilities, labels=range(len(names))))
+    over["accuracy"] = float(sk.accuracy_score(truth, called))
+    by_class = {f"{name}/{key}": value for name, one in each.items() for key, value in one.items()}
+    return {**binary, **{f"classes/{name}": value for name, value in over.items()}, **by_class}
 
 
 def binary_metrics(truth: np.ndarray, probability: np.ndarray, called: np.ndarray) -> dict[str, float]:

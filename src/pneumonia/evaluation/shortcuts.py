@@ -89,7 +89,8 @@ def shortcut_report(
 
 def findings(report: pd.DataFrame) -> list[str]:
     """A sentence for each way in which a score survives without the lungs (see `SUSPICIOUS`); empty for none."""
-    left = report[report["films"].isin(WITHOUT_LUNGS) & (report["low"] > SUSPICIOUS)]
+    tells = (report["low"] > SUSPICIOUS) | (report["high"] < 1 - SUSPICIOUS)  # ranked the wrong way round too
+    left = report[report["films"].isin(WITHOUT_LUNGS) & tells]
     return [
         f"Shortcut: with {row.films} the model has an AUC of {row.roc_auc:.3f} ({row.low:.3f} to {row.high:.3f}) left; "
         f"part of its score may rest on something else than the lungs."
