@@ -5,6 +5,7 @@ for.
 """
 
 import os
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
@@ -90,7 +91,7 @@ def promote(version: Annotated[str, typer.Argument(help="The version's number.")
         from pneumonia import registry
 
         registry.open_registry()
-        print(registry.promote(model, version))
+        print(registry.promote(_name(model), version))
 
 
 @app.command()
@@ -100,13 +101,15 @@ def rollback(model: ModelName = BINARY) -> None:
         from pneumonia import registry
 
         registry.open_registry()
-        print(registry.rollback(model))
+        print(registry.rollback(_name(model)))
 
 
 @app.command()
 def export(
     form: Annotated[Literal["onnx", "saved_model"], typer.Option("--format")],
-    films: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Films to check the exported one on.")],
+    films: Annotated[
+        list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Films to check the exported network on.")
+    ] = [Path("data/raw")],  # noqa: B006
     model: ModelAddress = CHAMPION,
     output: Annotated[Path, typer.Option(help="A new folder.")] = Path("exported"),
 ) -> None:
@@ -128,6 +131,11 @@ def serve_page(
         from pneumonia.app.server import serve
 
         serve(model, port)
+
+
+def _name(model: str) -> str:
+    """NAME, also of models:/NAME@ALIAS."""
+    return re.split("[@/]", model.removeprefix("models:/"))[0]
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def predict(places: Sequence[Path], model: str, overlays: Path | None, form: For
     Raises:
         UserError: a folder without films, a model that cannot be had, or a place that cannot be written to.
     """
-    files = find_films(places)
+    files = find_films(places, without=overlays)
     if output and output.is_dir():
         raise UserError(f"output {output} is a folder; it may be a file")
     for directory in [overlays, output.parent if output else None]:
@@ -58,8 +58,10 @@ def predict(places: Sequence[Path], model: str, overlays: Path | None, form: For
     return int(table["reason"].notna().sum())
 
 
-def find_films(places: Sequence[Path]) -> list[Path]:
+def find_films(places: Sequence[Path], without: Path | None = None) -> list[Path]:
     """The files among `places`, whatever their names, and those in its folders with one of `SUFFIXES`; each once.
+
+    What lies in the folder `without` is left out.
 
     Raises:
         UserError: a folder without any.
@@ -69,6 +71,7 @@ def find_films(places: Sequence[Path]) -> list[Path]:
         inside = [place]
         if place.is_dir():
             inside = sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            inside = [file for file in inside if not without or not file.resolve().is_relative_to(without.resolve())]
             if not inside:
                 raise UserError(f"{place}: has no films in it, no file with one of {', '.join(SUFFIXES)}")
         films |= dict.fromkeys(inside)

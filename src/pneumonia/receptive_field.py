@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from pneumonia.gradients import gradient
+
 # Layers and operations by the names of their classes, since those of `keras.ops` are not public.
 CONVOLUTIONS = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D"}
 POOLINGS = {"MaxPooling2D", "AveragePooling2D", "MaxPool", "AveragePool"}
@@ -111,22 +113,23 @@ def effective_receptive_field(network: keras.Model, films: np.ndarray) -> np.nda
         ValueError: as `layer_table`, or the unit answers to no pixel of any film.
     """
     last = next(step.output for step in reversed(_walk(network, _film(network))) if step.field)
-    probe = _Probe(keras.Model(network.inputs, last), films.shape)
-    weights = probe.features.trainable_variables
-    policies = [(layer, layer.dtype_policy) for layer in probe.features._flatten_layers(include_self=False)]
+    features = keras.Model(network.inputs, last)
+    _, rows, columns, _ = last.shape
+
+    def middle_unit(batch: keras.KerasTensor) -> keras.KerasTensor:
+        """Summed over the films, each of which has a gradient of its own."""
+        maps = features(batch, training=False)
+        return ops.sum(ops.mean(maps[:, rows // 2, columns // 2], axis=-1))
+
+    policies = [(layer, layer.dtype_policy) for layer in features._flatten_layers(include_self=False)]
     try:
-        for weight in weights:
-            weight.trainable = False
         for layer, _ in policies:
             layer.dtype_policy = "float32"  # in float16 a gradient as small as a pixel's is 0
-        probe.compile(keras.optimizers.SGD(1.0))
-        probe.fit(films.astype("float32"), batch_size=len(films), shuffle=False, verbose=0)
+        gradients = gradient(middle_unit, films.astype("float32"))
     finally:
-        for weight in weights:
-            weight.trainable = True
         for layer, policy in policies:
             layer.dtype_policy = policy
-    field = np.abs(ops.convert_to_numpy(probe.offset)).mean(axis=0)[..., 0]
+    field: np.ndarray = np.abs(gradients).mean(axis=0)[..., 0]
     if not field.max() > 0:
         raise ValueError("the middle unit of the last feature map answers to no pixel of these films")
     return field / field.max()
@@ -135,26 +138,6 @@ def effective_receptive_field(network: keras.Model, films: np.ndarray) -> np.nda
 def effective_size(effective: np.ndarray) -> float:
     """The side, pixels, of a square with as many pixels as weigh over 1 - 95.45 % of the heaviest (Luo et al.)."""
     return float(np.sqrt((effective > (1 - 0.9545) * effective.max()).sum()))
-
-
-class _Probe(keras.Model):
-    """A learner of an offset on the films, zeros at first, and of nothing else.
-
-    Its loss is the sum over the films of the middle unit, so that what one step of SGD at a rate of 1 takes off the
-    offset is the unit's gradient: the one way to it that is the same on all backends of Keras.
-    """
-
-    def __init__(self, features: keras.Model, shape: Shape) -> None:
-        super().__init__(name="probe", dtype="float32")
-        self.features = features
-        self.offset = self.add_weight(shape=shape, initializer="zeros", name="offset")
-
-    def call(self, films: keras.KerasTensor) -> keras.KerasTensor:
-        """Films (N, S, S, 1) → the last feature map (N, H, W, C)."""
-        maps = self.features(films + self.offset, training=False)
-        _, rows, columns, _ = maps.shape
-        self.add_loss(ops.sum(ops.mean(maps[:, rows // 2, columns // 2], axis=-1)))
-        return maps
 
 
 def plot_receptive_field(table: pd.DataFrame, effective: np.ndarray, film: np.ndarray) -> Figure:

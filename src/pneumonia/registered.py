@@ -43,7 +43,6 @@ def registered_model(address: str) -> Iterator[tuple[Path, str]]:
     store = existing_store()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     mlflow.set_tracking_uri(store)
     with TemporaryDirectory() as directory:
@@ -51,7 +50,10 @@ def registered_model(address: str) -> Iterator[tuple[Path, str]]:
             version = _find_version(mlflow.MlflowClient(), store, **parts.groupdict())
             whole = f"models:/{parts['name']}/{version}"
             model = Path(mlflow.artifacts.download_artifacts(artifact_uri=whole, dst_path=directory))
-        except (MlflowException, OSError) as error:
+        except UserError:
+            raise
+        # A store can be wrong in as many ways as there are databases, drivers and networks.
+        except Exception as error:
             raise UserError(f"{address} cannot be had from {store}: {str(error).partition(chr(10))[0]}") from error
         if not (model / "artifacts" / "decision.json").is_file():
             raise UserError(f"{whole} is a model of another kind: it has no artifacts/decision.json")

@@ -138,7 +138,11 @@ def _validation_films(split: Path) -> str:
 
 
 def _versions(client: MlflowClient, name: str) -> list[str]:
-    known = sorted(model.name for model in client.search_registered_models())
+    try:
+        known = sorted(model.name for model in client.search_registered_models())
+    except Exception as error:  # a store can be wrong in as many ways as there are databases, drivers and networks
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"{mlflow.get_tracking_uri()} is no registry that can be read: {reason}") from error
     if name not in known:
         raise UserError(f"no model {name!r} is registered; it may be one of: {', '.join(known) or 'none is there yet'}")
     versions = client.search_model_versions(f"name='{name}'")

@@ -104,8 +104,9 @@ def test_in_a_browser_a_film_is_chosen_and_its_answer_shown(page, tmp_path):
         label = browser.find_element(By.ID, "label")
         WebDriverWait(browser, 30).until(lambda _: label.text)
         assert label.text in ("normal", "pneumonia")
+        assert browser.find_element(By.ID, "name").text == film.name
         text = browser.find_element(By.ID, "probability").text
-        share = float(text.removeprefix("probability of pneumonia ").partition("\u00a0%")[0]) / 100
+        share = float(text.removeprefix("probability of pneumonia ").partition("%")[0]) / 100
         bar = browser.find_element(By.ID, "bar")
         drawn = bar.find_element(By.TAG_NAME, "i").rect["width"] / bar.rect["width"]
         assert drawn == pytest.approx(share, abs=0.01)

@@ -25,7 +25,7 @@ First weights: {weights}. {parameters:,} parameters, {image_size} x {image_size}
 {minutes:.1f} minutes. Temperature {temperature:.3f}.
 
 ## Results
-On test films of other patients, which nothing was chosen on; 95 % intervals by bootstrap over patients.
+{results_of}
 
 {results}
 
@@ -33,6 +33,15 @@ On test films of other patients, which nothing was chosen on; 95 % intervals by 
 {limits}
 """
 
+RESULTS_OF = {
+    True: "On test films of other patients, which nothing was chosen on; 95 % intervals by bootstrap over patients.",
+    False: "On test films, which nothing was chosen on; 95 % intervals by bootstrap over films. The source names no "
+    "patients, or one film of each: if films of a patient are in training and test, the figures flatter.",
+}
+PREVALENCE = (
+    "The probability is calibrated on validation films, {:.0%} of which show pneumonia: where it is rarer, it says too "
+    "much, and where it is more frequent, too little."
+)
 ALWAYS = (
     "One training with one seed: another seed gives other figures.",
     "The intervals tell how the figures vary with the patients drawn, not how they change in another hospital.",
@@ -50,6 +59,9 @@ def render_card(
     """The card, Markdown. `intervals` and `findings` are those of `evaluate`, `films` are the rows of `split.csv`,
     `facts` those of the training (`models/run.json`).
     """
+    by_patient = films["patient"].nunique() < len(films)
+    val = films[films["part"] == "val"]
+    share = (val["class"] != "normal").mean()
     counts = pd.crosstab(films["part"], films["class"])
     data = "\n".join(
         f"- {part}: " + ", ".join(f"{number} {name}" for name, number in row.items()) for part, row in counts.iterrows()
@@ -70,6 +82,7 @@ def render_card(
         precision=facts["precision"],
         device=facts["device"],
         minutes=facts["training_seconds"] / 60,
+        results_of=RESULTS_OF[by_patient],
         results="\n".join(["| figure | value | interval |", "|---|---|---|", *lines]),
-        limits="\n".join(f"- {limit}" for limit in (*findings, *ALWAYS)),
+        limits="\n".join(f"- {limit}" for limit in (*findings, PREVALENCE.format(share), *ALWAYS)),
     )
