@@ -1,10 +1,12 @@
 """Each format gives the pixels that one works out by hand, and each broken file its reason."""
 
 import io
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -267,3 +269,26 @@ def test_encodings_of_real_films() -> None:
         assert film.saturation == 0  # the RGB ones too
         bare = np.asarray(Image.open(path).convert("L"), dtype=int)
         assert np.abs(film.pixels - bare).max() <= 1
+
+
+@pytest.mark.parametrize(("age", "years"), [("034Y", 34), ("006M", 0.5), ("", None), ("young", None)])
+def test_a_dicom_says_view_sex_and_age(age, years):
+    film = read_radiograph(dicom(np.eye(40, dtype=np.uint8), ViewPosition="PA", PatientSex="F", PatientAge=age))
+    assert (film.view, film.sex, film.age) == ("PA", "F", years)
+    bare = read_radiograph(dicom(np.eye(40, dtype=np.uint8)))
+    assert (bare.view, bare.sex, bare.age) == ("", "", None)
+
+
+def test_a_deflated_dicom_is_refused_before_it_is_inflated():
+    """300 MB of zeros, which are 300 kB in the file."""
+    dataset = pydicom.dcmread(io.BytesIO(dicom(np.eye(40, dtype=np.uint8))))
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    dataset.add_new(0x00091001, "OB", bytes(300_000_000))
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, dataset, enforce_file_format=False)
+    assert len(file.getvalue()) < 1_000_000
+    tracemalloc.start()
+    with pytest.raises(UnreadableRadiograph, match="DICOM deflated"):
+        read_radiograph(file.getvalue())
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()

@@ -16,12 +16,10 @@ from pneumonia.cleaning_report import reason_kind, write_report
 from pneumonia.compute import parallel_map
 from pneumonia.errors import UserError
 from pneumonia.files import whole_directory
-from pneumonia.packing import pack_film, pixel_hashes
+from pneumonia.packing import FACTS, pack_film, pixel_hashes
 from pneumonia.parameter_blocks import Compute
 from pneumonia.params import Params
 from pneumonia.sources.raw import BOX_COLUMNS, INDEX_COLUMNS, read_index
-
-FACTS = ["width", "height", "mode", "format", "quality", "bytes"]
 
 
 def clean(params: Params, raw: Path, out: Path, report: Path) -> None:

@@ -20,6 +20,9 @@ MAX_PIXELS = 64_000_000
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 """The transfer syntax whose whole data set is compressed."""
 
+YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+"""Of the units of a DICOM age."""
+
 DETECTOR_BITS = (8, 10, 12, 14, 16)
 
 _QUALITIES = np.arange(1, 101)
@@ -47,6 +50,12 @@ class Radiograph:
     """Size of the file."""
     saturation: float
     """How colourful the file is, 0 to 1: see `saturation`. Grey films stored as RGB have 0."""
+    view: str = ""
+    """DICOM's view position, `AP` or `PA`; like sex and age empty where the file does not say."""
+    sex: str = ""
+    """`F`, `M` or `O`."""
+    age: float | None = None
+    """Years."""
 
     @property
     def width(self) -> int:
@@ -221,7 +230,15 @@ def _read_dicom(data: bytes) -> Radiograph:
         pixels, colour = np.asarray(picture.convert("L")), saturation(picture)
     else:
         raise UnreadableRadiograph(f"DICOM without greys: {mode}, {dataset.BitsStored} bits")
-    return Radiograph(pixels, mode, "DICOM", None, len(data), colour)
+    view, sex = str(dataset.get("ViewPosition") or ""), str(dataset.get("PatientSex") or "")
+    age = _years(str(dataset.get("PatientAge") or ""))
+    return Radiograph(pixels, mode, "DICOM", None, len(data), colour, view, sex, age)
+
+
+def _years(age: str) -> float | None:
+    """Of DICOM's age string, as `034Y` or `006M`; None of anything else."""
+    number, unit = age[:-1], age[-1:]
+    return int(number) * YEARS[unit] if number.isdecimal() and unit in YEARS else None
 
 
 def _shown_range(dataset: "Dataset") -> tuple[float, float]:

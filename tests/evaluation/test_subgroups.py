@@ -39,6 +39,7 @@ def test_films_are_grouped_by_subtype_series_size_and_age():
 
 def test_what_tells_no_groups_apart_is_left_out():
     assert group_films(films()).columns.tolist() == []
+    assert group_films(films(view="", sex="", age="")).columns.tolist() == []
     names = [f"{chr(97 + n)}-film" for n in range(24)]
     many = pd.DataFrame({"label": list("abcdef") * 4, "patient": names, "width": 100, "height": 100})
     assert group_films(many).columns.tolist() == ["subtype"]

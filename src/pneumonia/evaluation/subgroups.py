@@ -59,6 +59,8 @@ def figures_by_group(groups: pd.DataFrame, sick: np.ndarray, called: np.ndarray,
 
 def _thirds(values: pd.Series, unit: str) -> pd.Series:
     """The third that each value is in, named by its range; missing values are in none."""
+    if values.isna().all():
+        return values.astype(object)
     thirds = pd.qcut(values, 3, labels=False, duplicates="drop")
     ranges = values.groupby(thirds).agg(["min", "max"])
     return thirds.map(
