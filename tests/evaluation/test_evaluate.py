@@ -120,6 +120,7 @@ def test_a_model_that_looks_at_the_border_is_told(data, make_params, tmp_path):
     outcome = evaluate(cheater, make_params({"evaluate.draws": 200}), data, HISTORY, "", models, tmp_path / "reports")
     assert [finding.partition(" the model")[0] for finding in outcome.findings] == [
         "Shortcut: with lungs blacked out",
+        "Shortcut: with lungs greyed out",
         "Shortcut: with only the border",
     ]
 

@@ -29,6 +29,7 @@ def test_a_model_that_looks_into_the_lungs_is_at_chance_without_them():
     assert table.loc["as it is", "roc_auc"] > 0.95
     assert table.loc["as it is", "change"] == 0
     assert table.loc["lungs blacked out", "roc_auc"] == 0.5
+    assert table.loc["lungs greyed out", "roc_auc"] == 0.5
     assert table.loc["only the border", "roc_auc"] == 0.5
     # What leaves the lungs leaves the score.
     assert (table.loc[["compressed again", "blurred", "cropped", "darker"], "roc_auc"] > 0.9).all()
@@ -38,9 +39,9 @@ def test_a_model_that_looks_into_the_lungs_is_at_chance_without_them():
 def test_a_model_that_looks_at_the_border_is_flagged():
     table = report(looks_at(slice(0, 3), slice(None)))
     told = findings(table.reset_index())
-    assert len(told) == 2
+    assert len(told) == 3
     assert told[0].startswith("Shortcut: with lungs blacked out the model has an AUC of 0.9")
-    assert told[1].startswith("Shortcut: with only the border the model has an AUC of 0.9")
+    assert told[2].startswith("Shortcut: with only the border the model has an AUC of 0.9")
 
 
 def test_a_score_that_a_few_films_leave_by_chance_is_not_flagged():
@@ -57,6 +58,7 @@ def test_each_alteration_does_to_a_film_what_it_says():
     assert {pixels.dtype for pixels in altered.values()} == {np.dtype("uint8")}
     assert altered["lungs blacked out"][10:58, 6:58].max() == 0
     assert np.array_equal(altered["lungs blacked out"][:9], film[:9])
+    assert set(altered["lungs greyed out"][10:58, 6:58].ravel()) == {128}
     assert altered["only the border"][6:58, 6:58].max() == 0
     assert np.array_equal(altered["only the border"][:, :6], film[:, :6])
     assert altered["blurred"].std() < film.std()
