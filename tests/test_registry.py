@@ -111,7 +111,7 @@ def test_the_champion_moves_only_when_the_paired_comparison_favours_the_newcomer
         registry.rollback(NAME)
     assert registry.promote(NAME, "2") == f"{NAME} version 2 is champion, version 1 was"
     assert registry.promote(NAME, "2") == f"{NAME} version 2 is champion already"
-    assert client.get_registered_model(NAME).aliases == {"champion": 2}
+    assert client.get_registered_model(NAME).aliases == {"champion": 2, "challenger": 3}
     for version in ("3", "2"):
         registry.promote(NAME, version)
     assert [registry.rollback(NAME).split()[2] for _ in range(3)] == ["3", "2", "1"]

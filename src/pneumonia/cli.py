@@ -26,6 +26,7 @@ CHAMPION, BINARY = "models:/pneumonia-binary@champion", "pneumonia-binary"
 def pneumonia() -> None:
     """From a folder of chest radiographs to a pneumonia model. The pipeline itself is run by `dvc repro`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 @app.command()

@@ -23,7 +23,7 @@ def existing_store() -> str:
     """
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{user_path('mlflow.db').resolve()}"
     if store.startswith("sqlite:///") and not Path(store.removeprefix("sqlite:///")).is_file():
-        raise UserError(f"no registry at {store}; `dvc repro` makes one")
+        raise UserError(f"no registry at {store}; `dvc repro` makes one, in the repository's main folder")
     return store
 
 
@@ -41,7 +41,6 @@ def registered_model(address: str) -> Iterator[tuple[Path, str]]:
     if not parts:
         raise UserError(f"model is {address!r}; it may be models:/NAME@ALIAS or models:/NAME/VERSION")
     store = existing_store()
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
 
     mlflow.set_tracking_uri(store)

@@ -78,7 +78,7 @@ def promote(name: str, version: str) -> str:
 
 
 def rollback(name: str) -> str:
-    """Make the champion before this one champion again; says what changed.
+    """Make the champion before this one champion again, and this one challenger; says what changed.
 
     Raises:
         UserError: no such model, or no champion before this one.
@@ -91,6 +91,7 @@ def rollback(name: str) -> str:
             raise UserError(f"{name} has no champion before this one; `pneumonia promote` may make one of {known}")
         client.set_registered_model_tag(name, CHAMPIONS, " ".join(earlier))
         client.set_registered_model_alias(name, CHAMPION, earlier[-1])
+        client.set_registered_model_alias(name, CHALLENGER, last)
     return f"{name} version {earlier[-1]} is champion again, version {last} was"
 
 

@@ -82,6 +82,13 @@ def test_what_is_no_film_is_refused_and_the_page_lives_on(page):
     assert ask(page, png(thorax(1)))[0] == 200
 
 
+def test_a_port_in_use_is_one_line(page, tmp_path):
+    command = [sys.executable, "-m", "pneumonia.cli", "app", "--port", page.rpartition(":")[2]]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 1
+    assert "cannot be had (Address already in use); --port may be another" in said.stderr.splitlines()[-1]
+
+
 def test_in_a_browser_a_film_is_chosen_and_its_answer_shown(page, tmp_path):
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         pytest.skip("there is no chromium with its chromedriver")

@@ -27,7 +27,7 @@ def report(predict):
 def test_a_model_that_looks_into_the_lungs_is_at_chance_without_them():
     table = report(looks_at(slice(20, 40), slice(20, 40)))
     assert table.loc["as it is", "roc_auc"] > 0.95
-    assert table.loc["as it is", "change"] == 0
+    assert table.loc["as it is", "probability_change"] == 0
     assert table.loc["lungs blacked out", "roc_auc"] == 0.5
     assert table.loc["lungs greyed out", "roc_auc"] == 0.5
     assert table.loc["only the border", "roc_auc"] == 0.5

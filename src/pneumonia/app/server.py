@@ -2,6 +2,7 @@
 
 import base64
 import io
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from pneumonia.classifier import Classifier
+from pneumonia.errors import UserError
 from pneumonia.gradcam import grad_cam, overlay
 from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, resize
 from pneumonia.registered import registered_model
@@ -25,8 +27,14 @@ def serve(address: str, port: int) -> None:
     """Serve the page for the registered model at `address`, to this machine alone, until it is interrupted.
 
     Raises:
-        UserError: a model that cannot be had.
+        UserError: a model that cannot be had, or a port that is in use.
     """
+    with socket.socket() as free:  # before the model, which takes seconds
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            free.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"port {port} cannot be had ({error.strerror}); --port may be another") from error
     with registered_model(address) as (directory, version):
         classifier = Classifier.load(directory)
         name = address.removeprefix("models:/").partition("@")[0].partition("/")[0]

@@ -78,7 +78,7 @@ def shortcut_report(
 
     `predict` takes films, uint8 (N, S, S), to probabilities of pneumonia, float (N,); `sick`, int (N,) of 0 and 1, is
     which of `films` show it. Columns: `films` (the alteration), `roc_auc` with its 95 % interval from `low` to `high`
-    (see `bootstrap.intervals`), and `change`, by how much a probability changes in the mean.
+    (see `bootstrap.intervals`), and `probability_change`, by how much a probability changes in the mean.
     """
     rows = []
     unaltered = predict(films)
@@ -86,7 +86,15 @@ def shortcut_report(
         probability = unaltered if name == "as it is" else predict(np.stack([alter(film) for film in films]))
         auc = intervals(sick, probability, probability >= 0.5, patients, draws).loc["roc_auc"]
         change = float(np.abs(probability - unaltered).mean())
-        rows.append({"films": name, "roc_auc": auc["value"], "low": auc["low"], "high": auc["high"], "change": change})
+        rows.append(
+            {
+                "films": name,
+                "roc_auc": auc["value"],
+                "low": auc["low"],
+                "high": auc["high"],
+                "probability_change": change,
+            }
+        )
     return pd.DataFrame(rows)
 
 
