@@ -130,9 +130,12 @@ def test_a_folder_without_films_is_one_line(films: Path) -> None:
 
 def test_without_a_registry_none_is_made(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert mistake("films").endswith("mlflow.db; `dvc repro` makes one\n")
+    assert mistake("films").endswith("mlflow.db; `dvc repro` makes one, in the repository's main folder\n")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
-    assert mistake("films") == "error: no registry at sqlite:///other.db; `dvc repro` makes one\n"
+    assert (
+        mistake("films")
+        == "error: no registry at sqlite:///other.db; `dvc repro` makes one, in the repository's main folder\n"
+    )
     assert os.listdir() == ["films"]
 
 
