@@ -65,7 +65,7 @@ def make_films(folder: Path, count: int) -> Path:
 
 
 def register(directory: Path, images: np.ndarray) -> None:
-    params, classes = load_params(Path(__file__).parents[1] / "params.yaml"), class_names("binary")
+    params, classes = load_params(Path(__file__).parents[1] / "params.yaml"), class_names("binary", "phantom")
     directory.mkdir()
     cnn.build(params.models.cnn, SIZE, 1, None).save(directory / "model.keras")
     values = {

@@ -12,6 +12,7 @@ from pneumonia.dataset import open_images, read_part
 from pneumonia.devices import join_processes, process
 from pneumonia.errors import exit_on_user_error
 from pneumonia.files import whole_file
+from pneumonia.labels import class_names
 from pneumonia.params import Params, load_params
 from pneumonia.tracking import identity, log_epoch, log_training, open_store, resume_run, start_run
 from pneumonia.training import Trained, train
@@ -23,7 +24,7 @@ def main() -> None:
     """Train; the first process writes the model, its history and what evaluate must know of the run."""
     params = load_params()
     join_processes()
-    val_rows, val_classes, _ = read_part(DATA / "split.csv", "val", params.task)
+    val_rows, val_classes, _ = read_part(DATA / "split.csv", "val", class_names(params.task, params.dataset))
     images, rows, val = open_images(DATA / "clean"), pd.read_csv(DATA / "train.csv"), (val_rows, val_classes)
     checkpoint = Checkpoint(MODELS / ".checkpoint.npz", identity(params, DATA))
     resumed, run_id = checkpoint.read() or (None, None)

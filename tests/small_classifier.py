@@ -53,7 +53,7 @@ def constant_network(probabilities: list[float]) -> keras.Model:
 def decision(task: str = "binary", temperature: float = 1.0, threshold: float = 0.5) -> Decision:
     return Decision(
         task=task,
-        classes=class_names(task),
+        classes=class_names(task, "kermany"),
         image_size=SIZE,
         min_size=MIN_SIZE,
         temperature=temperature,

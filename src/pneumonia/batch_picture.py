@@ -21,7 +21,7 @@ def plot_batch(params: Params, images: np.ndarray, rows: pd.DataFrame) -> Figure
     inputs, target, weight = TrainingBatches(images, rows, params)[0]
     shown = Augment(params.train.augmentation, params.seed)(**inputs, training=True)
     films = keras.ops.convert_to_numpy(shown)[..., 0]
-    names = class_names(params.task)
+    names = class_names(params.task, params.dataset)
     shares = np.hstack([1 - target, target]) if target.shape[1] == 1 else target
     figure = Figure(figsize=(2 * COLUMNS, 2.35 * ROWS), layout="constrained")
     for axes in (grid := figure.subplots(ROWS, COLUMNS).ravel()):

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from pneumonia.calibration import scale
-from pneumonia.decision import Decision, call
+from pneumonia.decision import Decision, call, probability_of_pneumonia
 from pneumonia.errors import UserError
 from pneumonia.familiarity import Familiarity
 from pneumonia.radiograph import Radiograph, UnreadableRadiograph, read_radiograph, refuse_unusable, resize
@@ -31,13 +31,13 @@ class Answer:
     """What the network says of a film."""
 
     label: str
-    """One of the classes: `normal` below the threshold, else pneumonia, or the likelier kind of it."""
+    """One of the classes: below the threshold the likelier one without pneumonia, else the likelier one with it."""
     probability: float
     """Of pneumonia, calibrated."""
     probabilities: dict[str, float]
     """Of each class, calibrated."""
     threshold: float
-    """From which `probability` on the label is not `normal`."""
+    """From which `probability` on the label is one with pneumonia."""
     remark: str
     """Why the film is unlike the training films; empty when it is not."""
 
@@ -71,7 +71,7 @@ class Classifier:
             network = keras.saving.load_model(path, compile=False)
         except Exception as error:  # Keras raises anything, from ValueError to zipfile.BadZipFile
             raise UserError(f"{path}: cannot be loaded ({str(error).strip().partition(chr(10))[0]})") from error
-        size, outputs = decision.image_size, 1 if decision.task == "binary" else len(decision.classes)
+        size, outputs = decision.image_size, 1 if len(decision.classes) == 2 else len(decision.classes)
         if (network.input_shape[1:], network.output_shape[1:]) != ((size, size, 1), (outputs,)):
             raise UserError(
                 f"{path}: takes {network.input_shape[1:]} and gives {network.output_shape[1:]}, "
@@ -128,9 +128,8 @@ class Classifier:
         return [self._decide(row, film.remark) for row, film in zip(rows, films, strict=True)]
 
     def _decide(self, row: np.ndarray, remark: str) -> Answer:
-        """The answer of calibrated probabilities (C,), the first of them that of `normal`."""
+        """The answer of calibrated probabilities (C,)."""
         classes, threshold = self.decision.classes, self.decision.threshold
-        [called] = call(row[None], threshold)
-        return Answer(
-            classes[called], float(1 - row[0]), dict(zip(classes, row.tolist(), strict=True)), threshold, remark
-        )
+        [called] = call(row[None], threshold, self.decision.healthy)
+        [probability] = probability_of_pneumonia(row[None], self.decision.healthy).tolist()
+        return Answer(classes[called], probability, dict(zip(classes, row.tolist(), strict=True)), threshold, remark)

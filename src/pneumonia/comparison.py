@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from pneumonia.errors import UserError
 from pneumonia.evaluation.bootstrap import Calls, Figures, binary_figures, class_figures, paired_difference
+from pneumonia.labels import WITHOUT_PNEUMONIA
 from pneumonia.params import load_params
 from pneumonia.registered import existing_store
 
@@ -87,8 +88,8 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, part: str) -> pd.DataFram
 
 
 def _figures(films: pd.DataFrame) -> Callable[[np.ndarray], Figures]:
-    sick = (films["class"] != "normal").to_numpy().astype(int)
-    calls = Calls(films["probability"].to_numpy(), (films["predicted"] != "normal").to_numpy())
+    sick = (~films["class"].isin(WITHOUT_PNEUMONIA)).to_numpy().astype(int)
+    calls = Calls(films["probability"].to_numpy(), ~films["predicted"].isin(WITHOUT_PNEUMONIA).to_numpy())
     names = [column.removeprefix("probability_") for column in films if column.startswith("probability_")]
     if not names:
         return lambda weights: binary_figures(sick, calls, weights)

@@ -1,5 +1,6 @@
 """The packed films as batches: gathered from the memory map, never decoded again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -18,24 +19,25 @@ def open_images(clean: Path) -> np.ndarray:
     return images
 
 
-def read_part(split: Path, part: str, task: str) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """The films of one part: their rows in the packed images int64 (N,), their classes int64 (N,), and the table."""
+def read_part(split: Path, part: str, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """The films of one part: their rows in the packed images int64 (N,), their classes, numbers of `names`, int64 (N,),
+    and the table.
+    """
     films = pd.read_csv(split, dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] == part].reset_index(drop=True)
-    return films["image"].to_numpy(), class_numbers(films["class"], task), films
+    return films["image"].to_numpy(), class_numbers(films["class"], names), films
 
 
-def class_numbers(names: pd.Series, task: str) -> np.ndarray:
-    """Class numbers int64 (N,) of class names."""
-    numbers: np.ndarray = names.map({name: number for number, name in enumerate(class_names(task))}).to_numpy("int64")
+def class_numbers(classes: pd.Series, names: Sequence[str]) -> np.ndarray:
+    """Class numbers int64 (N,) of films' classes, of which `names` are all."""
+    numbers: np.ndarray = classes.map({name: number for number, name in enumerate(names)}).to_numpy("int64")
     return numbers
 
 
-def targets(classes: np.ndarray, task: str) -> np.ndarray:
-    """What the loss compares with, float32, of class numbers (N,): (N, 1) of 0 and 1 in the binary task, else one-hot
-    (N, C).
+def targets(classes: np.ndarray, count: int) -> np.ndarray:
+    """What the loss compares with, float32, of numbers (N,) of `count` classes: (N, 1) of 0 and 1 where there are two,
+    else one-hot (N, C).
     """
-    count = len(class_names(task))
     return classes[:, None].astype("float32") if count == 2 else np.eye(count, dtype="float32")[classes]
 
 
@@ -63,7 +65,8 @@ class TrainingBatches(keras.utils.PyDataset):
         self.images, self.settings, self.seed = images, params.train, params.seed
         self.shards, self.shard = shards, shard
         self.image = rows["image"].to_numpy()
-        self.target = targets(class_numbers(rows["class"], params.task), params.task)
+        names = class_names(params.task, params.dataset)
+        self.target = targets(class_numbers(rows["class"], names), len(names))
         self.weight = rows["weight"].to_numpy("float32")
         self.augment = {
             "all": np.ones(len(rows), bool),

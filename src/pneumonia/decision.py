@@ -8,17 +8,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pneumonia.errors import UserError
 from pneumonia.files import whole_file
-from pneumonia.labels import class_names
+from pneumonia.labels import class_sets, count_healthy
 
 
-def call(probabilities: np.ndarray, threshold: float) -> np.ndarray:
+def probability_of_pneumonia(probabilities: np.ndarray, healthy: int) -> np.ndarray:
+    """That of any class but the first `healthy` ones, float (N,), of the `probabilities` of all, float (N, C)."""
+    return 1 - probabilities[:, :healthy].sum(axis=1)
+
+
+def call(probabilities: np.ndarray, threshold: float, healthy: int) -> np.ndarray:
     """The class numbers int64 (N,) that films of calibrated `probabilities`, float (N, C), are called.
 
-    Normal below the `threshold` of the probability of pneumonia, which is that of any class but the first; from it on
-    the likeliest of the others.
+    From the `threshold` of the probability of pneumonia on the likeliest of its classes; below it the likeliest of the
+    first `healthy` ones.
     """
-    sick = 1 - probabilities[:, 0] >= threshold
-    return np.where(sick, 1 + probabilities[:, 1:].argmax(axis=1), 0)
+    sick = probability_of_pneumonia(probabilities, healthy) >= threshold
+    likeliest = healthy + probabilities[:, healthy:].argmax(axis=1)
+    return np.where(sick, likeliest, probabilities[:, :healthy].argmax(axis=1))
 
 
 class Decision(BaseModel):
@@ -28,7 +34,7 @@ class Decision(BaseModel):
 
     task: Literal["binary", "multiclass"]
     classes: list[str]
-    """In the order of the network's outputs, as `labels.class_names(task)` has them."""
+    """In the order of the network's outputs, those without pneumonia first."""
     image_size: int = Field(gt=0)
     """Pixels a side of the square that films are resized to."""
     min_size: int = Field(gt=0)
@@ -40,10 +46,16 @@ class Decision(BaseModel):
     rule: str
     """How the threshold was chosen."""
 
+    @property
+    def healthy(self) -> int:
+        """How many of the classes, the first ones, are without pneumonia."""
+        return count_healthy(self.classes)
+
     @model_validator(mode="after")
     def _classes_of_the_task(self) -> Self:
-        if self.classes != class_names(self.task):
-            raise ValueError(f"classes are {self.classes}; those of {self.task} are {class_names(self.task)}")
+        may_be = class_sets(self.task)
+        if self.classes not in may_be:
+            raise ValueError(f"classes are {self.classes}; those of {self.task} are {' or '.join(map(str, may_be))}")
         return self
 
     def save(self, path: Path) -> None:

@@ -18,14 +18,14 @@ of 128 pixels the hottest pixel of `cnn` lay in a box around an opacity in 80 % 
 and in one film with the 2 × 2 that it flattens."""
 
 
-def grad_cam(network: keras.Model, films: np.ndarray, class_number: int | None = None) -> np.ndarray:
+def grad_cam(network: keras.Model, films: np.ndarray, class_number: int | None = None, healthy: int = 1) -> np.ndarray:
     """The evidence for a class in each of `films`, uint8 (N, S, S, 1): float32 (N, S, S), 1 where it is strongest.
 
     `network` is one of `models`, which is left as it was. A map is ReLU(Σ α A) of the channels A of the last feature
     map with `PLACES` or more a side, resized to the film; α is the mean over the places of the gradient of the score
     with respect to A (equations 1 and 2). The score is the class's logit, what goes into the softmax; in the binary
     task that of the sigmoid for 1, pneumonia, and its negative for 0, normal. Without a class it is the log-odds of
-    pneumonia, of three classes that of any but the first. A film without such evidence has zeros.
+    pneumonia, of three classes that of any but the first `healthy` ones. A film without such evidence has zeros.
 
     Raises:
         ValueError: a class that the network does not have.
@@ -41,7 +41,7 @@ def grad_cam(network: keras.Model, films: np.ndarray, class_number: int | None =
     def score(maps: keras.KerasTensor) -> keras.KerasTensor:
         """Summed over the films, each of which only its own maps change."""
         logits = ops.matmul(ops.cast(to_head(maps), "float32"), output.kernel) + output.bias
-        return ops.sum(_of_class(logits, class_number))
+        return ops.sum(_of_class(logits, class_number, healthy))
 
     heats = []
     for start in range(0, len(films), BATCH):
@@ -67,12 +67,12 @@ def overlay(film: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return np.rint((1 - opacity) * film[..., None] + opacity * colours).astype(np.uint8)
 
 
-def _of_class(logits: keras.KerasTensor, class_number: int | None) -> keras.KerasTensor:
+def _of_class(logits: keras.KerasTensor, class_number: int | None, healthy: int) -> keras.KerasTensor:
     """The scores of `grad_cam`, (N,), of logits (N, 1) or (N, C)."""
     if logits.shape[-1] == 1:
         return -logits[:, 0] if class_number == 0 else logits[:, 0]
     if class_number is None:
-        return ops.logsumexp(logits[:, 1:], axis=1) - logits[:, 0]
+        return ops.logsumexp(logits[:, healthy:], axis=1) - ops.logsumexp(logits[:, :healthy], axis=1)
     return logits[:, class_number]
 
 

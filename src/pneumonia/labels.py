@@ -6,29 +6,59 @@ import numpy as np
 
 from pneumonia.errors import UserError
 
-LABELS = ("normal", "bacterial", "viral", "pneumonia")
-"""What a film may be labelled. `pneumonia` is for sources that do not tell bacterial from viral."""
+LABELS = ("normal", "not_normal", "bacterial", "viral", "pneumonia", "opacity")
+"""What a film may be labelled. `pneumonia` is for sources that do not tell bacterial from viral, `not_normal` for films
+with something else than pneumonia, `opacity` for those on which radiologists marked what may be one."""
 
-_CLASSES = {
-    "binary": {"normal": "normal", "bacterial": "pneumonia", "viral": "pneumonia", "pneumonia": "pneumonia"},
-    "multiclass": {"normal": "normal", "bacterial": "bacterial", "viral": "viral"},
+WITHOUT_PNEUMONIA = ("normal", "not_normal", "no_opacity")
+"""The classes, of any task, of films that show none. They come before the others."""
+
+_BINARY = {
+    "normal": "normal",
+    "not_normal": "normal",
+    "bacterial": "pneumonia",
+    "viral": "pneumonia",
+    "pneumonia": "pneumonia",
+    "opacity": "pneumonia",
 }
+_OPACITY = {label: "no_opacity" if label in WITHOUT_PNEUMONIA else "opacity" for label in LABELS}
+_MULTICLASS = {label: label for label in ("normal", "bacterial", "viral")}
+_MULTICLASS_RSNA = {label: label for label in ("normal", "not_normal", "opacity")}
 
 
-def class_names(task: str) -> list[str]:
-    """The classes of a task, in the order of their numbers."""
-    return list(dict.fromkeys(_CLASSES[task].values()))
+def class_names(task: str, dataset: str) -> list[str]:
+    """The classes of a task on a dataset, in the order of their numbers."""
+    return list(dict.fromkeys(_merging(task, dataset).values()))
 
 
-def to_classes(labels: Sequence[str], task: str) -> np.ndarray:
+def class_sets(task: str) -> list[list[str]]:
+    """The classes that a task has on one dataset or another."""
+    return [class_names(task, "kermany"), class_names(task, "rsna")]
+
+
+def to_classes(labels: Sequence[str], task: str, dataset: str) -> np.ndarray:
     """Class numbers, int64 of shape (N,), of the films' labels.
 
     Raises:
         UserError: a label that the task cannot place.
     """
-    merged = _CLASSES[task]
+    merged = _merging(task, dataset)
     unknown = sorted(set(labels) - set(merged))
     if unknown:
         raise UserError(f"label {unknown[0]!r} has no class in task {task!r}; it may be one of {', '.join(merged)}")
-    numbers = {name: number for number, name in enumerate(class_names(task))}
+    numbers = {name: number for number, name in enumerate(class_names(task, dataset))}
     return np.array([numbers[merged[label]] for label in labels], dtype=np.int64)
+
+
+def count_healthy(names: Sequence[str]) -> int:
+    """How many of the classes `names`, the first ones, are of films that show no pneumonia."""
+    return sum(name in WITHOUT_PNEUMONIA for name in names)
+
+
+def _merging(task: str, dataset: str) -> dict[str, str]:
+    """The class of each label that the task can place. Of RSNA's films is known where opacities are, not of what."""
+    if task == "localize" or (task, dataset) == ("binary", "rsna"):
+        return _OPACITY
+    if task == "binary":
+        return _BINARY
+    return _MULTICLASS_RSNA if dataset == "rsna" else _MULTICLASS

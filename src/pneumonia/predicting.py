@@ -93,7 +93,7 @@ def _write_overlay(classifier: "Classifier", file: Path, picture: Path) -> None:
 
     film = read_radiograph(file)
     packed = resize(film.pixels, classifier.decision.image_size)
-    heat = grad_cam(classifier.network, packed[None, ..., None])[0]
+    heat = grad_cam(classifier.network, packed[None, ..., None], healthy=classifier.decision.healthy)[0]
     with whole_file(picture) as partial:
         Image.fromarray(overlay(film.pixels, heat)).save(partial)
 

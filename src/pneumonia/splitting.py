@@ -26,7 +26,8 @@ def split(params: Params, clean: Path, out: Path) -> None:
     """
     films = pd.read_csv(clean / "index.csv", dtype={"patient": str, "official_split": str}, keep_default_na=False)
     films["image"] = np.arange(len(films))
-    films["class"] = np.array(class_names(params.task))[to_classes(films["label"].tolist(), params.task)]
+    numbers = to_classes(films["label"].tolist(), params.task, params.dataset)
+    films["class"] = np.array(class_names(params.task, params.dataset))[numbers]
     films["part"] = assign_parts(films, params)
     with whole_file(out) as partial:
         films[COLUMNS].to_csv(partial, index=False)
@@ -50,9 +51,10 @@ def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:
         test = _choose_patients(films, wanted, np.random.default_rng([params.seed, 0]))
         part[films["patient"].isin(test)] = "test"
 
-    _require_test_films(films[part == "test"], class_names(params.task))
+    names = class_names(params.task, params.dataset)
+    _require_test_films(films[part == "test"], names)
     candidates = films[part == "train"]
-    wanted = dict.fromkeys(class_names(params.task), params.split.val_per_class)
+    wanted = dict.fromkeys(names, params.split.val_per_class)
     _require_enough(candidates, wanted)
     val = _choose_patients(candidates, wanted, np.random.default_rng([params.seed, 1]))
     part[films["patient"].isin(val) & (part == "train")] = "val"

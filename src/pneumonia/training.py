@@ -85,14 +85,14 @@ def train(
         agree(f"precision {precision}, weights {network.weights}, {len(resumed.rows) if resumed else 0} epochs done")
         # A model of the user's own has its output's bias already.
         if params.train.initial_bias and network.weights in ("random", "imagenet"):
-            set_initial_bias(network.model, rows, params.task)
+            set_initial_bias(network.model, rows, class_names(params.task, params.dataset))
         phases = _phases(params, network)
         for phase in phases:
             freeze(network.model, phase)  # a layer that is not there is told before any work
         history = History(network, params.train, precision, on_epoch, resumed)
         batches = TrainingBatches(images, rows, params, shards, process())
         learner = make_learner(network.model, params.train, params.seed)
-        validation = _validation_data(images, *val, params.task, shards)
+        validation = _validation_data(images, *val, len(class_names(params.task, params.dataset)), shards)
         _fit(learner, phases, batches, validation, history, params.train, resumed)
     return Trained(
         model=_in_float32(network.model, history.best),
@@ -140,13 +140,13 @@ def _fit(
         )
 
 
-def set_initial_bias(network: keras.Model, rows: pd.DataFrame, task: str) -> None:
+def set_initial_bias(network: keras.Model, rows: pd.DataFrame, names: list[str]) -> None:
     """Set the output's bias so that it starts at the share of each class that the loss sees: draws times weights.
 
-    The logarithm of the odds of pneumonia in the binary task, else of the shares of the classes.
+    The logarithm of the odds of the second of two classes, else of the shares of the classes, `names`.
     """
-    classes = class_numbers(rows["class"], task)
-    seen = np.bincount(classes, rows["draws"] * rows["weight"], minlength=len(class_names(task)))
+    classes = class_numbers(rows["class"], names)
+    seen = np.bincount(classes, rows["draws"] * rows["weight"], minlength=len(names))
     bias = [math.log(seen[1] / seen[0])] if len(seen) == 2 else np.log(seen / seen.sum())
     output = network.get_layer("probability")
     output.bias.assign(np.array(bias, "float32"))
@@ -181,7 +181,7 @@ def _check_batch_size(batch_size: int, shards: int) -> None:
         raise UserError(f"train.batch_size is {batch_size}; it may be a multiple of the number of devices, {shards}")
 
 
-def _validation_data(images: np.ndarray, rows: np.ndarray, classes: np.ndarray, task: str, shards: int) -> Arrays:
+def _validation_data(images: np.ndarray, rows: np.ndarray, classes: np.ndarray, count: int, shards: int) -> Arrays:
     """This process' part of the films as they are, filled up to equal shards with films of weight 0.
 
     The weights of the others rise by as much, since the mean loss counts all.
@@ -192,7 +192,7 @@ def _validation_data(images: np.ndarray, rows: np.ndarray, classes: np.ndarray, 
     rows, classes = np.resize(rows, len(rows) + fill), np.resize(classes, len(rows) + fill)
     mine, processes = process()
     part = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
-    return plain_inputs(images[rows[part]]), targets(classes[part], task), weights[part]
+    return plain_inputs(images[rows[part]]), targets(classes[part], count), weights[part]
 
 
 def _in_float32(network: keras.Model, weights: list[np.ndarray]) -> keras.Model:

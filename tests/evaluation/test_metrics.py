@@ -57,9 +57,18 @@ def test_two_classes_are_called_from_the_threshold_on_and_once_more_from_one_hal
 
 
 def test_a_film_is_normal_below_the_threshold_and_else_the_likelier_of_the_rest():
-    assert call(PROBABILITIES, 0.5).tolist() == [0, 1, 1, 1, 1, 2]
-    assert call(PROBABILITIES, 0.25).tolist() == [1, 1, 1, 1, 1, 2]
-    assert call(PROBABILITIES, 0.95).tolist() == [0] * 6
+    assert call(PROBABILITIES, 0.5, healthy=1).tolist() == [0, 1, 1, 1, 1, 2]
+    assert call(PROBABILITIES, 0.25, healthy=1).tolist() == [1, 1, 1, 1, 1, 2]
+    assert call(PROBABILITIES, 0.95, healthy=1).tolist() == [0] * 6
+
+
+def test_of_two_classes_without_pneumonia_the_likelier_is_called():
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.3, 0.4, 0.3], [0.1, 0.3, 0.6]])
+    assert call(probabilities, 0.5, healthy=2).tolist() == [0, 1, 2]
+    assert call(probabilities, 0.25, healthy=2).tolist() == [0, 2, 2]
+    names = ["normal", "not_normal", "opacity"]
+    outcome = figures(np.array([0, 1, 2]), probabilities, names, threshold=0.25)
+    assert (outcome["sensitivity"], outcome["specificity"], outcome["true_negatives"]) == (1, 0.5, 1)
 
 
 def test_figures_of_three_classes_by_hand():

@@ -80,7 +80,7 @@ def _answer(classifier: Classifier, model: str, data: bytes) -> dict[str, str | 
     film = read_radiograph(data)
     [answer] = classifier.answer([film])
     packed = resize(film.pixels, classifier.decision.image_size)
-    heat = grad_cam(classifier.network, packed[None, ..., None])[0]
+    heat = grad_cam(classifier.network, packed[None, ..., None], healthy=classifier.decision.healthy)[0]
     shown = Image.fromarray(film.pixels)
     shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     pixels = np.asarray(shown)

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from pneumonia.decision import Decision
+from pneumonia.labels import WITHOUT_PNEUMONIA
 from pneumonia.params import Params
 
 CARD = """# {model} on {dataset} ({task})
@@ -61,7 +62,7 @@ def render_card(
     """
     by_patient = films["patient"].nunique() < len(films)
     val = films[films["part"] == "val"]
-    share = (val["class"] != "normal").mean()
+    share = (~val["class"].isin(WITHOUT_PNEUMONIA)).mean()
     counts = pd.crosstab(films["part"], films["class"])
     data = "\n".join(
         f"- {part}: " + ", ".join(f"{number} {name}" for name, number in row.items()) for part, row in counts.iterrows()

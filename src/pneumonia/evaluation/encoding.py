@@ -10,6 +10,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
+from pneumonia.labels import WITHOUT_PNEUMONIA
+
 PROPERTIES = ("quality", "is_colour", "width", "height", "aspect", "bytes_a_pixel")
 FOLDS = 5
 COLOUR_MODES = ("RGB", "RGBA", "P", "CMYK", "YCbCr", "YBR_FULL", "YBR_FULL_422")
@@ -25,7 +27,7 @@ def encoding_report(films: pd.DataFrame) -> pd.DataFrame:
     patient. 0.5 is what a property gives that tells nothing.
     """
     properties = encoding_properties(films)
-    sick = (films["class"] != "normal").to_numpy()
+    sick = ~films["class"].isin(WITHOUT_PNEUMONIA).to_numpy()
     parts = {part: (films["part"] == part).to_numpy() for part in ("train", "val", "test")}
     train = parts["train"]
     rows = {}

@@ -20,7 +20,7 @@ from pneumonia.calibration import (
     scale,
 )
 from pneumonia.dataset import FilmBatches, open_images, read_part
-from pneumonia.decision import Decision, call
+from pneumonia.decision import Decision, call, probability_of_pneumonia
 from pneumonia.evaluation.bootstrap import intervals, multiclass_intervals
 from pneumonia.evaluation.encoding import encoding_report
 from pneumonia.evaluation.gallery import plot_errors, surest_errors
@@ -31,7 +31,7 @@ from pneumonia.evaluation.shortcuts import findings, plot_alterations, shortcut_
 from pneumonia.evaluation.subgroups import figures_by_group, group_films
 from pneumonia.familiarity import fit as fit_familiarity
 from pneumonia.files import whole_directory, whole_file
-from pneumonia.labels import class_names
+from pneumonia.labels import WITHOUT_PNEUMONIA, class_names, count_healthy
 from pneumonia.params import Params
 from pneumonia.receptive_field import effective_receptive_field, layer_table, plot_receptive_field
 
@@ -43,9 +43,12 @@ FILMS_FOR_RECEPTIVE_FIELD = 8
 
 @dataclass(frozen=True)
 class Part:
-    """The films of a part: their table, classes int64 (N,), and the network's probabilities, float (N, C)."""
+    """The films of a part: their table, classes int64 (N,) of which the first `healthy` are without pneumonia, and the
+    network's probabilities, float (N, C).
+    """
 
     films: pd.DataFrame
+    healthy: int
     truth: np.ndarray
     uncalibrated: np.ndarray
     probabilities: np.ndarray
@@ -53,12 +56,12 @@ class Part:
     @property
     def sick(self) -> np.ndarray:
         """Which films show pneumonia of any kind, int64 (N,)."""
-        return (self.truth > 0).astype(int)
+        return (self.truth >= self.healthy).astype(int)
 
     @property
     def probability(self) -> np.ndarray:
         """The calibrated probability of pneumonia, float (N,)."""
-        return 1 - self.probabilities[:, 0]
+        return probability_of_pneumonia(self.probabilities, self.healthy)
 
     @property
     def scored(self) -> Scored:
@@ -87,10 +90,10 @@ def evaluate(
     Writes in `models`: `decision.json` and `familiarity.npz`, which with the network make a classifier. In `reports`:
     `metrics.json`, `predictions.csv` (a row a film), and `evaluation/` with tables as CSV and everything as pictures.
     """
-    images, names = open_images(data / "clean"), class_names(params.task)
-    train_rows, _, _ = read_part(data / "split.csv", "train", params.task)
+    images, names = open_images(data / "clean"), class_names(params.task, params.dataset)
+    train_rows, _, _ = read_part(data / "split.csv", "train", names)
     familiarity = fit_familiarity(images[train_rows])
-    parts, temperature = _predict(model, images, data / "split.csv", params.task)
+    parts, temperature = _predict(model, images, data / "split.csv", names)
     threshold, choices = _operating_point(parts["val"], parts["test"], params)
     decision = Decision(
         task=params.task,
@@ -111,7 +114,7 @@ def evaluate(
         _write_curves(parts, names, threshold, directory)
         _write_encoding(parts, data, directory)
         shortcuts = _write_alterations(model, images, parts["test"], temperature, params.evaluate.draws, directory)
-        _write_errors(model, images, predictions[predictions["part"] == "test"], data, directory)
+        _write_errors(model, images, predictions[predictions["part"] == "test"], parts["test"].healthy, data, directory)
         _save(plot_history(history, weights), directory / "history.png")
         _write_receptive_field(model, images, parts["val"].films["image"].to_numpy(), directory)
     decision.save(models / "decision.json")
@@ -129,13 +132,14 @@ def probabilities_of(model: keras.Model, images: np.ndarray, rows: np.ndarray) -
     return np.hstack([1 - predicted, predicted]) if predicted.shape[1] == 1 else predicted
 
 
-def _predict(model: keras.Model, images: np.ndarray, split: Path, task: str) -> tuple[dict[str, Part], float]:
+def _predict(model: keras.Model, images: np.ndarray, split: Path, names: list[str]) -> tuple[dict[str, Part], float]:
     """The parts, and the temperature that was fitted on the first of them."""
-    read = {part: read_part(split, part, task) for part in PARTS}
+    read = {part: read_part(split, part, names) for part in PARTS}
     raw = {part: probabilities_of(model, images, rows) for part, (rows, _, _) in read.items()}
     temperature = fit_temperature(read["val"][1], raw["val"])
     parts = {
-        part: Part(films, truth, raw[part], scale(raw[part], temperature)) for part, (_, truth, films) in read.items()
+        part: Part(films, count_healthy(names), truth, raw[part], scale(raw[part], temperature))
+        for part, (_, truth, films) in read.items()
     }
     return parts, temperature
 
@@ -155,15 +159,15 @@ def _table(part: Part, name: str, names: list[str], threshold: float) -> pd.Data
     films = part.films[["image", "file", "patient", "label", "class"]].assign(part=name, probability=part.probability)
     if len(names) > 2:
         films = films.assign(**{f"probability_{each}": part.probabilities[:, n] for n, each in enumerate(names)})
-    return films.assign(predicted=np.array(names)[call(part.probabilities, threshold)])
+    return films.assign(predicted=np.array(names)[call(part.probabilities, threshold, part.healthy)])
 
 
 def _intervals(part: Part, name: str, threshold: float, draws: int) -> pd.DataFrame:
     """The figures with their intervals by patient and by image."""
-    called = call(part.probabilities, threshold)
+    called = call(part.probabilities, threshold, part.healthy)
     tables = []
     for groups in (part.films["patient"].to_numpy(str), part.films["file"].to_numpy(str)):
-        table = intervals(part.sick, part.probability, called > 0, groups, draws)
+        table = intervals(part.sick, part.probability, called >= part.healthy, groups, draws)
         if part.probabilities.shape[1] > 2:
             over_classes = multiclass_intervals(part.truth, part.probabilities, called, groups, draws)
             table = pd.concat([table, over_classes.add_prefix("classes/", axis=0)])
@@ -177,7 +181,7 @@ def _write_calibration(parts: dict[str, Part], directory: Path) -> pd.DataFrame:
     rows = []
     for name, part in parts.items():
         for when, probabilities in (("before", part.uncalibrated), ("after", part.probabilities)):
-            probability = 1 - probabilities[:, 0]
+            probability = probability_of_pneumonia(probabilities, part.healthy)
             rows.append(
                 {
                     "part": name,
@@ -188,7 +192,7 @@ def _write_calibration(parts: dict[str, Part], directory: Path) -> pd.DataFrame:
                 }
             )
     test = parts["test"]
-    shown = {"before": 1 - test.uncalibrated[:, 0], "after": test.probability}
+    shown = {"before": probability_of_pneumonia(test.uncalibrated, test.healthy), "after": test.probability}
     tables = {when: reliability_table(test.sick, probability) for when, probability in shown.items()}
     _save(plot_reliability(tables), directory / "reliability.png")
     table = pd.DataFrame(rows)
@@ -206,7 +210,7 @@ def _write_curves(parts: dict[str, Part], names: list[str], threshold: float, di
             suffix = name if label == SICK else f"{name}_{label}"
             roc.to_csv(directory / f"roc_{suffix}.csv", index=False)
             pr.to_csv(directory / f"pr_{suffix}.csv", index=False)
-        called = call(part.probabilities, threshold)
+        called = call(part.probabilities, threshold, part.healthy)
         confusion = pd.DataFrame({"actual": np.array(names)[part.truth], "predicted": np.array(names)[called]})
         confusion.to_csv(directory / f"confusion_{name}.csv", index=False)
         counts = confusion_matrix(part.truth, called, labels=range(len(names)))
@@ -230,7 +234,8 @@ def _write_alterations(
     """Write what is left of the score on altered test films; what that says of the model, in words."""
 
     def predict(films: np.ndarray) -> np.ndarray:
-        return 1 - scale(probabilities_of(model, films, np.arange(len(films))), temperature)[:, 0]
+        probabilities = scale(probabilities_of(model, films, np.arange(len(films))), temperature)
+        return probability_of_pneumonia(probabilities, test.healthy)
 
     films = images[test.films["image"].to_numpy()]
     report = shortcut_report(predict, films, test.sick, test.scored.patients, draws)
@@ -239,15 +244,17 @@ def _write_alterations(
     return findings(report)
 
 
-def _write_errors(model: keras.Model, images: np.ndarray, test: pd.DataFrame, data: Path, directory: Path) -> None:
+def _write_errors(
+    model: keras.Model, images: np.ndarray, test: pd.DataFrame, healthy: int, data: Path, directory: Path
+) -> None:
     """Write the calls of the test films by group, and the surest errors."""
     facts = _read(data / "clean" / "index.csv")
     facts = facts.set_index("file").loc[test["file"]].reset_index()
-    sick, called = (test["class"] != "normal").to_numpy(), (test["predicted"] != "normal").to_numpy()
+    sick, called = (~test[column].isin(WITHOUT_PNEUMONIA).to_numpy() for column in ("class", "predicted"))
     right = (test["class"] == test["predicted"]).to_numpy()
     figures_by_group(group_films(facts), sick, called, right).to_csv(directory / "groups_test.csv", index=False)
     errors = surest_errors(test)
-    _save(plot_errors(model, images, errors), directory / "errors.png")
+    _save(plot_errors(model, images, errors, healthy), directory / "errors.png")
 
 
 def _write_receptive_field(model: keras.Model, images: np.ndarray, rows: np.ndarray, directory: Path) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pneumonia.gradcam import grad_cam, overlay
+from pneumonia.labels import WITHOUT_PNEUMONIA
 
 SHOWN = 12
 COLUMNS = 4
@@ -17,7 +18,7 @@ def surest_errors(films: pd.DataFrame) -> pd.DataFrame:
     The surest are those whose probability of their true class is least.
     """
     wrong = films[films["class"] != films["predicted"]]
-    of_truth = np.where(wrong["class"] == "normal", 1 - wrong["probability"], wrong["probability"])
+    of_truth = np.where(wrong["class"].isin(WITHOUT_PNEUMONIA), 1 - wrong["probability"], wrong["probability"])
     # Of sick films of the wrong kind, what counts is how little was given to the right one.
     for name in wrong["class"].unique():
         if f"probability_{name}" in wrong:
@@ -25,10 +26,10 @@ def surest_errors(films: pd.DataFrame) -> pd.DataFrame:
     return wrong.iloc[np.argsort(of_truth, kind="stable")[:SHOWN]]
 
 
-def plot_errors(network: keras.Model, images: np.ndarray, errors: pd.DataFrame) -> Figure:
+def plot_errors(network: keras.Model, images: np.ndarray, errors: pd.DataFrame, healthy: int) -> Figure:
     """`errors`, films as `surest_errors` gives them: each of `images`, uint8 (N, S, S), with its Grad-CAM beside it.
 
-    The heat is the evidence for pneumonia, whatever the film was called.
+    The heat is the evidence for pneumonia, any class but the first `healthy` ones, whatever the film was called.
     """
     rows = max(1, -(-len(errors) // COLUMNS))
     figure = Figure(figsize=(4.4 * COLUMNS, 2.6 * rows), layout="constrained")
@@ -36,7 +37,7 @@ def plot_errors(network: keras.Model, images: np.ndarray, errors: pd.DataFrame) 
         figure.text(0.5, 0.5, "no film was called wrong", ha="center", va="center", fontsize=14)
         return figure
     films = images[errors["image"].to_numpy()]
-    heat = grad_cam(network, films[..., None])
+    heat = grad_cam(network, films[..., None], healthy=healthy)
     all_axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in all_axes:
         axes.set_axis_off()

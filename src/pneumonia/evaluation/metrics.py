@@ -7,10 +7,11 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from pneumonia.calibration import brier_score, expected_calibration_error
-from pneumonia.decision import call
+from pneumonia.decision import call, probability_of_pneumonia
+from pneumonia.labels import count_healthy
 
 SICK = "pneumonia"
-"""What any class but the first, `normal`, is an instance of."""
+"""What any class is an instance of but those of `labels.WITHOUT_PNEUMONIA`."""
 AT_HALF = ("accuracy", "sensitivity", "specificity", "f1")
 """The figures that are also given where films are called pneumonia from 0.5 on."""
 OVER_CLASSES = ("precision", "sensitivity", "specificity", "f1", "roc_auc", "pr_auc")
@@ -20,14 +21,16 @@ def figures(truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str], 
     """The figures of `probabilities`, float (N, C), of the classes `names` against `truth`, int (N,).
 
     Films are called at the operating point, `threshold`; `at_half/…` are figures at 0.5 instead. Without a prefix they
-    are those of pneumonia, that is of any class but the first, so that runs of any number of classes compare:
+    are those of pneumonia of any kind, so that runs of any number of classes compare:
     `binary_metrics`, `brier` and `calibration_error`. Of more than two classes there are also `class/…` of each class
     against the rest, and `classes/…`: `accuracy` and `loss` over all of them, and the means of `OVER_CLASSES`.
     """
-    called, probability, sick = call(probabilities, threshold), 1 - probabilities[:, 0], truth > 0
+    healthy = count_healthy(names)
+    called, sick = call(probabilities, threshold, healthy), truth >= healthy
+    probability = probability_of_pneumonia(probabilities, healthy)
     at_half = binary_metrics(sick, probability, probability >= 0.5)
     binary = {
-        **binary_metrics(sick, probability, called > 0),
+        **binary_metrics(sick, probability, called >= healthy),
         "brier": brier_score(sick, probability),
         "calibration_error": expected_calibration_error(sick, probability),
         **{f"at_half/{name}": at_half[name] for name in AT_HALF},
@@ -72,7 +75,8 @@ def one_against_rest(
     """What curves are drawn of: `pneumonia`, and of more than two classes each; its truth int (N,) of 0 and 1, and its
     probability float (N,).
     """
-    pairs = {SICK: ((truth > 0).astype(int), 1 - probabilities[:, 0])}
+    healthy = count_healthy(names)
+    pairs = {SICK: ((truth >= healthy).astype(int), probability_of_pneumonia(probabilities, healthy))}
     if len(names) > 2:
         pairs |= {name: ((truth == number).astype(int), probabilities[:, number]) for number, name in enumerate(names)}
     return pairs

@@ -1,8 +1,9 @@
 """The networks, a file each, named as `model` in params.yaml: `build(settings, image_size, outputs, weights)`.
 
 Every network takes grey films (B, S, S, 1), values 0 to 255, brings them to the scale that its weights expect, and
-gives, from a layer named `probability`, float32 probabilities: of pneumonia (B, 1) in the binary task, else of the
-classes (B, C). It is one flat graph of Keras' own layers and operations, so a saved one loads without this package.
+gives, from a layer named `probability`, float32 probabilities: of the second class (B, 1) where there are two,
+else of the classes (B, C). It is one flat graph of Keras' own layers and operations, so a saved one loads without this
+package.
 """
 
 import logging
@@ -57,8 +58,8 @@ def build_network(params: Params) -> Network:
 
 def _build(params: Params, weights: str | None) -> keras.Model:
     build = import_module(f"pneumonia.models.{params.model}").build
-    names = class_names(params.task)
-    outputs = 1 if len(names) == 2 else len(names)
+    count = len(class_names(params.task, params.dataset))
+    outputs = 1 if count == 2 else count
     try:
         model: keras.Model = build(params.chosen_model, params.clean.image_size, outputs, weights)
     except ValueError as error:
