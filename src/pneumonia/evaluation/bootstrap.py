@@ -38,7 +38,7 @@ def intervals(
     """
 
     calls = Calls(probability, called)
-    return _with_intervals(lambda weights: binary_figures(truth, calls, weights), groups, truth, draws, seed)
+    return with_intervals(lambda weights: binary_figures(truth, calls, weights), groups, truth, draws, seed)
 
 
 def multiclass_intervals(
@@ -54,9 +54,28 @@ def multiclass_intervals(
     `truth` and `called`, int (N,), are class numbers, `probabilities` is float (N, C).
     """
 
-    return _with_intervals(
+    return with_intervals(
         lambda weights: class_figures(truth, probabilities, called, weights), groups, truth, draws, seed
     )
+
+
+def with_intervals(
+    figures: Callable[[np.ndarray], Figures], groups: np.ndarray, truth: np.ndarray, draws: int, seed: int
+) -> pd.DataFrame:
+    """Any `figures`, (D,) each where film n counts `weights[d, n]` times, as `intervals` gives them.
+
+    `truth`, int (N,), is the class of each film, by which the rarest one is found.
+    """
+    values = figures(np.ones((1, len(groups))))
+    drawn = [figures(weights) for weights in _draw(groups, draws, seed)]
+    fewest = min(len(set(groups[truth == kind])) for kind in set(truth))
+    rows = {}
+    for name, [value] in values.items():
+        low, high = _percentiles([each[name] for each in drawn])
+        if value == low == high == 1:
+            low = 0.025 ** (1 / fewest)
+        rows[name] = {"value": value, "low": low, "high": high}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("figure")
 
 
 def paired_difference(
@@ -138,21 +157,6 @@ def _by_probability(truth: np.ndarray, probability: np.ndarray, weights: np.ndar
     sorted_weights, sick = weights[:, order], np.asarray(truth, float)[order]
     counted = (np.add.reduceat(sorted_weights * of_kind, firsts, axis=1) for of_kind in (sick, 1 - sick))
     return tuple(counted)  # type: ignore[return-value]
-
-
-def _with_intervals(
-    figures: Callable[[np.ndarray], Figures], groups: np.ndarray, truth: np.ndarray, draws: int, seed: int
-) -> pd.DataFrame:
-    values = figures(np.ones((1, len(groups))))
-    drawn = [figures(weights) for weights in _draw(groups, draws, seed)]
-    fewest = min(len(set(groups[truth == kind])) for kind in set(truth))
-    rows = {}
-    for name, [value] in values.items():
-        low, high = _percentiles([each[name] for each in drawn])
-        if value == low == high == 1:
-            low = 0.025 ** (1 / fewest)
-        rows[name] = {"value": value, "low": low, "high": high}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("figure")
 
 
 def _percentiles(drawn: list[np.ndarray]) -> tuple[float, float]:
