@@ -13,6 +13,7 @@ from pneumonia.devices import join_processes, process
 from pneumonia.errors import exit_on_user_error
 from pneumonia.files import whole_file
 from pneumonia.labels import class_names
+from pneumonia.localization.box_targets import read_boxes
 from pneumonia.params import Params, load_params
 from pneumonia.tracking import identity, log_epoch, log_training, open_store, resume_run, start_run
 from pneumonia.training import Trained, train
@@ -26,10 +27,11 @@ def main() -> None:
     join_processes()
     val_rows, val_classes, _ = read_part(DATA / "split.csv", "val", class_names(params.task, params.dataset))
     images, rows, val = open_images(DATA / "clean"), pd.read_csv(DATA / "train.csv"), (val_rows, val_classes)
+    boxes = read_boxes(DATA / "clean") if params.task == "localize" else None
     checkpoint = Checkpoint(MODELS / ".checkpoint.npz", identity(params, DATA))
     resumed, run_id = checkpoint.read() or (None, None)
     if process()[0] > 0:
-        train(params, images, rows, val, on_epoch=lambda state: None, resumed=resumed)
+        train(params, images, rows, val, on_epoch=lambda state: None, resumed=resumed, boxes=boxes)
         return
 
     open_store(params.tracking.experiment)
@@ -39,13 +41,13 @@ def main() -> None:
             checkpoint.write(state, run.info.run_id)
             log_epoch(state.rows[-1])
 
-        trained = train(params, images, rows, val, on_epoch, resumed)
+        trained = train(params, images, rows, val, on_epoch, resumed, boxes)
         facts = _facts(params, trained)
         log_training(facts)
     with whole_file(MODELS / "model.keras") as partial:
         trained.model.save(partial)
     with whole_file(REPORTS / "batch.png") as partial:
-        plot_batch(params, images, rows).savefig(partial, dpi=100)
+        plot_batch(params, images, rows, boxes).savefig(partial, dpi=100)
     with whole_file(REPORTS / "history.csv") as partial:
         trained.history.to_csv(partial, index=False)
     with whole_file(MODELS / "run.json") as partial:

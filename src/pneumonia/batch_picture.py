@@ -8,26 +8,37 @@ from matplotlib.figure import Figure
 from pneumonia.augmentation import Augment
 from pneumonia.dataset import TrainingBatches
 from pneumonia.labels import class_names
+from pneumonia.localization.box_targets import BoxTargets
+from pneumonia.localization.heads import HEADS
 from pneumonia.params import Params
 
 ROWS, COLUMNS = 3, 6
 
 
-def plot_batch(params: Params, images: np.ndarray, rows: pd.DataFrame) -> Figure:
+def plot_batch(params: Params, images: np.ndarray, rows: pd.DataFrame, boxes: list[np.ndarray] | None = None) -> Figure:
     """The first films of the first batch, blended and augmented as in training, with their targets and weights.
 
-    `images` are the packed films, uint8 (N, S, S), `rows` those of `train.csv`.
+    `images` are the packed films, uint8 (N, S, S), `rows` those of `train.csv`. A localiser's `boxes`, float (K, 4) a
+    film, are shown as the map that it learns.
     """
-    inputs, target, weight = TrainingBatches(images, rows, params)[0]
+    head = HEADS.get(params.model)
+    box_targets = BoxTargets(boxes, head, images.shape[1]) if head and boxes else None
+    inputs, target, weight = TrainingBatches(images, rows, params, boxes=box_targets)[0]
     shown = Augment(params.train.augmentation, params.seed)(**inputs, training=True)
     films = keras.ops.convert_to_numpy(shown)[..., 0]
+    maps = target[..., 0] if box_targets else None
+    if maps is not None:
+        target = (maps.max(axis=(1, 2)) == 1).astype("float32")[:, None]
     names = class_names(params.task, params.dataset)
     shares = np.hstack([1 - target, target]) if target.shape[1] == 1 else target
     figure = Figure(figsize=(2 * COLUMNS, 2.35 * ROWS), layout="constrained")
     for axes in (grid := figure.subplots(ROWS, COLUMNS).ravel()):
         axes.axis("off")
-    for axes, film, share, each in zip(grid, films, shares, weight, strict=False):
+    for number, (axes, film, share, each) in enumerate(zip(grid, films, shares, weight, strict=False)):
         axes.imshow(film, cmap="gray", vmin=0, vmax=255)
+        if maps is not None:
+            extent = (-0.5, film.shape[1] - 0.5, film.shape[0] - 0.5, -0.5)
+            axes.imshow(maps[number], cmap="plasma", alpha=0.5 * (maps[number] > 0), vmin=0, vmax=1, extent=extent)
         held = {name: f"{part:.0%}" for name, part in zip(names, share, strict=True) if part > 0.005}
         title = ", ".join(f"{name} {part}" for name, part in held.items()) if len(held) > 1 else next(iter(held))
         axes.set_title(f"{title}\nweight {each:.2f}", fontsize=8)

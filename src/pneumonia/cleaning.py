@@ -1,7 +1,8 @@
 """Every readable film of a raw directory, once, resized and packed into one array.
 
 The directory that `clean` writes is read by all later stages: `images.npy` (uint8, N x S x S), `index.csv` (row k is
-`images[k]`), `rejected.csv` (file, reason) and, where the source has boxes, `boxes.csv` in pixels of the packed images.
+`images[k]`), `rejected.csv` (file, reason) and `boxes.csv`, in pixels of the packed images, empty where the source has
+none.
 """
 
 from collections import defaultdict
@@ -48,9 +49,9 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
         unsorted.unlink()
         kept[INDEX_COLUMNS + FACTS].to_csv(directory / "index.csv", index=False)
         rejected.to_csv(directory / "rejected.csv", index=False)
-        if (raw / "boxes.csv").is_file():
-            boxes = pd.read_csv(raw / "boxes.csv", dtype={"file": str})
-            scale_boxes(boxes, kept, params.clean.image_size).to_csv(directory / "boxes.csv", index=False)
+        has_boxes = (raw / "boxes.csv").is_file()
+        boxes = pd.read_csv(raw / "boxes.csv", dtype={"file": str}) if has_boxes else pd.DataFrame(columns=BOX_COLUMNS)
+        scale_boxes(boxes, kept, params.clean.image_size).to_csv(directory / "boxes.csv", index=False)
         images = np.load(directory / "images.npy", mmap_mode="r")
         write_report(kept.reset_index(drop=True), images, rejected, raw, report)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from pneumonia.augmentation import draw
 from pneumonia.blending import Blend, blend_images, blend_targets, draw_blend
 from pneumonia.labels import class_names
+from pneumonia.localization.box_targets import BoxTargets
 from pneumonia.params import Params
 
 
@@ -49,7 +50,7 @@ class TrainingBatches(keras.utils.PyDataset):
     the epoch and its number alone, whatever was drawn before.
 
     `shards` is how many parts of equal size a batch must fall into, `shard` the one to give where each process of
-    several is fed on its own: `(number, count)`.
+    several is fed on its own: `(number, count)`. With `boxes` targets are the maps of these, in each film's pose.
     """
 
     def __init__(
@@ -59,11 +60,12 @@ class TrainingBatches(keras.utils.PyDataset):
         params: Params,
         shards: int = 1,
         shard: tuple[int, int] = (0, 1),
+        boxes: BoxTargets | None = None,
     ) -> None:
         super().__init__()
         rows = rows.loc[rows.index.repeat(rows["draws"])]
         self.images, self.settings, self.seed = images, params.train, params.seed
-        self.shards, self.shard = shards, shard
+        self.shards, self.shard, self.boxes = shards, shard, boxes
         self.image = rows["image"].to_numpy()
         names = class_names(params.task, params.dataset)
         self.target = targets(class_numbers(rows["class"], names), len(names))
@@ -99,6 +101,8 @@ class TrainingBatches(keras.utils.PyDataset):
         if self.settings.mixup or self.settings.cutmix:
             images = blend_images(images, self.images[self.image[others]], blend)
             target, weight = blend_targets(target, weight, self.target[others], self.weight[others], blend.share)
+        if self.boxes:
+            target = self.boxes(self.image[rows], pose)
         return {"image": images[..., None], "pose": pose, "tone": tone}, target, weight
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from pneumonia.augmentation import TONE, Augment
+from pneumonia.localization.heads import Head
 from pneumonia.optimization import make_loss, make_optimizer
 from pneumonia.parameter_blocks import Train
 
@@ -48,24 +49,59 @@ class Learner(keras.Model):
         return super().compute_metrics(x, y, first, sample_weight)
 
 
-def make_learner(network: keras.Model, settings: Train, seed: int) -> Learner:
-    """`network` behind the augmentation, on the inputs of `dataset.TrainingBatches`."""
+class LocalisingLearner(Learner):
+    """A model with two outputs, a map of where opacities are and the film's probability: see `localization.heads`."""
+
+    head: Head
+
+    def compute_loss(
+        self,
+        x: keras.KerasTensor | None = None,
+        y: keras.KerasTensor | None = None,
+        y_pred: keras.KerasTensor | None = None,
+        sample_weight: keras.KerasTensor | None = None,
+        training: bool = True,
+    ) -> keras.KerasTensor:
+        """The head's loss, the mean over the films as they weigh."""
+        maps, probability = keras.tree.flatten(y_pred)
+        return ops.mean(sample_weight * self.head.loss(y, maps, probability))
+
+    def compute_metrics(
+        self,
+        x: keras.KerasTensor,
+        y: keras.KerasTensor,
+        y_pred: keras.KerasTensor,
+        sample_weight: keras.KerasTensor | None = None,
+    ) -> dict[str, float]:
+        """The metrics of the film's probability against whether it has a box."""
+        has_box = ops.cast(ops.max(y[..., 0], axis=(1, 2))[:, None] >= 1, "float32")
+        return super().compute_metrics(x, has_box, keras.tree.flatten(y_pred)[1], sample_weight)
+
+
+def make_learner(network: keras.Model, settings: Train, seed: int, head: Head | None = None) -> Learner:
+    """`network` behind the augmentation, on the inputs of `dataset.TrainingBatches`; with the `head` of a localiser."""
     size = network.input_shape[1]
     inputs = {
         "image": keras.Input((size, size, 1), dtype="uint8", name="image"),
         "pose": keras.Input((8,), dtype="float32", name="pose"),
         "tone": keras.Input((TONE,), dtype="float32", name="tone"),
     }
-    return Learner(inputs, network(Augment(settings.augmentation, seed)(**inputs)))
+    outputs = network(Augment(settings.augmentation, seed)(**inputs))
+    if head is None:
+        return Learner(inputs, outputs)
+    learner = LocalisingLearner(inputs, outputs)
+    learner.head = head
+    return learner
 
 
 def compile_learner(learner: Learner, settings: Train, learning_rate: float, epochs: int, steps: int) -> None:
     """Give `learner` a fresh optimizer for `epochs` of `steps` batches, its loss and its metrics."""
-    classes = keras.tree.flatten(learner.output)[0].shape[-1]
+    localises = isinstance(learner, LocalisingLearner)
+    classes = 1 if localises else keras.tree.flatten(learner.output)[0].shape[-1]
     accuracy = keras.metrics.BinaryAccuracy if classes == 1 else keras.metrics.CategoricalAccuracy
     learner.compile(
         make_optimizer(settings, learning_rate, epochs, steps),
-        make_loss(settings, classes),
+        None if localises else make_loss(settings, classes),
         # The area under the ROC curve of each class against the others, averaged over the classes.
         weighted_metrics=[accuracy(name="accuracy"), keras.metrics.AUC(name="auc", multi_label=classes > 1)],
     )

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator
 
 Whole = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(ge=1)]
@@ -190,17 +190,34 @@ class Pretrained(Block):
     recommended: Recipe
 
 
+def _published_width(alpha: float) -> float:
+    if alpha not in (published := (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)):
+        raise ValueError(f"is {alpha:g}; it should be one of {', '.join(map(str, published))}")
+    return alpha
+
+
+Alpha = Annotated[float, AfterValidator(_published_width)]
+
+
 class MobileNetV2(Pretrained):
     """See `models.mobilenet_v2`."""
 
-    alpha: float
+    alpha: Alpha
 
-    @field_validator("alpha")
-    @classmethod
-    def _published(cls, alpha: float) -> float:
-        if alpha not in (published := (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)):
-            raise ValueError(f"is {alpha:g}; it should be one of {', '.join(map(str, published))}")
-        return alpha
+
+Backbone = Literal[
+    "resnet", "resnet50", "vgg19", "inception", "mobilenet", "mobilenet_v2", "densenet121", "efficientnet", "convnext"
+]
+
+
+class CenterNet(Block):
+    """See `models.centernet`."""
+
+    weights: Annotated[str, Field(min_length=1)]
+    backbone: Backbone
+    alpha: Alpha
+    dropout: Share
+    recommended: Recipe
 
 
 class Models(Block):
@@ -218,6 +235,8 @@ class Models(Block):
     densenet121: Pretrained
     efficientnet: Pretrained
     convnext: Pretrained
+    resnet_seg: Scratch
+    centernet: CenterNet
 
 
 class Evaluate(Block):
@@ -228,6 +247,13 @@ class Evaluate(Block):
     cost_of_miss: Annotated[float, Field(gt=0)]
     cross_fit: StrictBool
     draws: Annotated[StrictInt, Field(ge=200, le=100_000)]
+
+
+class Localize(Block):
+    """See `localization.postprocessing`."""
+
+    nms_iou: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+    shrink: Annotated[list[Rate], Field(min_length=1)]
 
 
 class Tracking(Block):

@@ -2,18 +2,20 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, Field, StrictInt, ValidationError
+from pydantic import AfterValidator, Field, StrictInt, ValidationError, model_validator
 
 from pneumonia.errors import UserError, exit_on_user_error
 from pneumonia.parameter_blocks import (
     Block,
+    CenterNet,
     Clean,
     Compute,
     Datasets,
     Evaluate,
+    Localize,
     Models,
     Pretrained,
     Rebalance,
@@ -35,6 +37,10 @@ AUTO: dict[tuple[str, ...], list[str]] = {
 
 MODELS = list(Models.model_fields)
 """The names of the models."""
+LOCALISERS = ("resnet_seg", "centernet")
+"""Those of task `localize`."""
+WITH_BOXES = ("phantom", "rsna")
+"""The datasets that say where opacities are."""
 
 
 def _known_model(name: str) -> str:
@@ -47,8 +53,8 @@ class Params(Block):
     """The whole of params.yaml, `auto` already replaced by what it means."""
 
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)]
-    dataset: Literal["phantom", "kermany", "medmnist", "folder"]
-    task: Literal["binary", "multiclass"]
+    dataset: Literal["phantom", "kermany", "medmnist", "rsna", "folder"]
+    task: Literal["binary", "multiclass", "localize"]
     model: Annotated[str, AfterValidator(_known_model)]
     datasets: Datasets
     recommended: Recommendations
@@ -59,12 +65,26 @@ class Params(Block):
     train: Train
     models: Models
     evaluate: Evaluate
+    localize: Localize
     tracking: Tracking
 
+    @model_validator(mode="after")
+    def _fit_for_the_task(self) -> Self:
+        localize = self.task == "localize"
+        models = [name for name in MODELS if (name in LOCALISERS) == localize]
+        if self.model not in models:
+            raise ValueError(f"model is {self.model!r}; for task {self.task} it should be one of {', '.join(models)}")
+        if localize and self.dataset not in WITH_BOXES:
+            may_be = ", ".join(WITH_BOXES)
+            raise ValueError(f"dataset is {self.dataset!r}; for task localize it should be one of {may_be}")
+        if localize and (self.train.mixup or self.train.cutmix):
+            raise ValueError("train.mixup and train.cutmix should be 0 for task localize: boxes cannot be blended")
+        return self
+
     @property
-    def chosen_model(self) -> Scratch | Pretrained:
+    def chosen_model(self) -> Scratch | Pretrained | CenterNet:
         """The block of the model that is trained."""
-        block: Scratch | Pretrained = getattr(self.models, self.model)
+        block: Scratch | Pretrained | CenterNet = getattr(self.models, self.model)
         return block
 
 
@@ -142,7 +162,7 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{key} is missing{more}"
     if first["type"] == "value_error":
-        return f"{key} {first['ctx']['error']}{more}"
+        return f"{key} {first['ctx']['error']}{more}".lstrip()
     may_be = first["msg"].removeprefix("Input should be ")
     if first["loc"][-1] in AUTO.get(tuple(map(str, first["loc"][:-1])), []):
         may_be += ", or auto"

@@ -17,9 +17,11 @@ from pneumonia.errors import UserError
 from pneumonia.history import History, restore
 from pneumonia.labels import class_names
 from pneumonia.learner import Learner, compile_learner, make_learner, plain_inputs
+from pneumonia.localization.box_targets import BoxTargets
+from pneumonia.localization.heads import HEADS
 from pneumonia.models import Network, build_network
 from pneumonia.models.pretrained import FIRST_HEAD_LAYER
-from pneumonia.parameter_blocks import Pretrained, Train
+from pneumonia.parameter_blocks import CenterNet, Pretrained, Train
 from pneumonia.params import Params
 from pneumonia.precision import POLICIES, choose_precision
 
@@ -60,17 +62,20 @@ def train(
     val: tuple[np.ndarray, np.ndarray],
     on_epoch: Callable[[State], None],
     resumed: State | None = None,
+    boxes: list[np.ndarray] | None = None,
 ) -> Trained:
     """Train on `rows` (of `train.csv`) of the packed `images`, uint8 (N, S, S), and validate on `val`.
 
     `val` holds rows of `images`, int64 (V,), and their classes, int64 (V,). `on_epoch` is told the state after each
-    epoch. From such a state, `resumed`, a training goes on to the same end. The same seed and precision give the same
-    result on the same CPU.
+    epoch. From such a state, `resumed`, a training goes on to the same end. A localiser needs the `boxes` of each of
+    `images`, float (K, 4). The same seed and precision give the same result on the same CPU.
 
     Raises:
         UserError: parameters that do not fit the network or the devices, weights that cannot be had, or a loss that is
             not finite.
     """
+    names, head = class_names(params.task, params.dataset), HEADS.get(params.model)
+    box_targets = BoxTargets(boxes, head, images.shape[1]) if head and boxes else None
     precision = resumed.precision if resumed else choose_precision(params)
     keras.utils.set_random_seed(params.seed)
     keras.config.set_dtype_policy(POLICIES[precision])
@@ -85,17 +90,19 @@ def train(
         agree(f"precision {precision}, weights {network.weights}, {len(resumed.rows) if resumed else 0} epochs done")
         # A model of the user's own has its output's bias already.
         if params.train.initial_bias and network.weights in ("random", "imagenet"):
-            set_initial_bias(network.model, rows, class_names(params.task, params.dataset))
+            set_initial_bias(network.model, rows, names)
         phases = _phases(params, network)
         for phase in phases:
             freeze(network.model, phase)  # a layer that is not there is told before any work
         history = History(network, params.train, precision, on_epoch, resumed)
-        batches = TrainingBatches(images, rows, params, shards, process())
-        learner = make_learner(network.model, params.train, params.seed)
-        validation = _validation_data(images, *val, len(class_names(params.task, params.dataset)), shards)
+        batches = TrainingBatches(images, rows, params, shards, process(), box_targets)
+        learner = make_learner(network.model, params.train, params.seed, head)
+        val_rows, val_classes = val
+        wanted = box_targets(val_rows) if box_targets else targets(val_classes, len(names))
+        validation = _validation_data(images, val_rows, wanted, shards)
         _fit(learner, phases, batches, validation, history, params.train, resumed)
     return Trained(
-        model=_in_float32(network.model, history.best),
+        model=_in_float32(network.model, history.best, ["map", "probability"] if head else ["probability"]),
         weights=network.weights,
         history=pd.DataFrame(history.rows),
         precision=precision,
@@ -149,7 +156,8 @@ def set_initial_bias(network: keras.Model, rows: pd.DataFrame, names: list[str])
     seen = np.bincount(classes, rows["draws"] * rows["weight"], minlength=len(names))
     bias = [math.log(seen[1] / seen[0])] if len(seen) == 2 else np.log(seen / seen.sum())
     output = network.get_layer("probability")
-    output.bias.assign(np.array(bias, "float32"))
+    if isinstance(output, keras.layers.Dense):  # that of a mask is its maximum
+        output.bias.assign(np.array(bias, "float32"))
 
 
 def freeze(network: keras.Model, phase: Phase) -> None:
@@ -173,7 +181,8 @@ def _phases(params: Params, network: Network) -> list[Phase]:
     if isinstance(settings, Pretrained) and network.weights != "random":
         head = Phase("training the head", settings.head_epochs, settings.head_learning_rate, FIRST_HEAD_LAYER, False)
         return [head, Phase("fine-tuning", epochs, rate, settings.fine_tune_from, False)]
-    return [Phase("training all layers", epochs, rate, None, True)]
+    fixed_norms = isinstance(settings, CenterNet) and network.weights == "imagenet"
+    return [Phase("training all layers", epochs, rate, None, not fixed_norms)]
 
 
 def _check_batch_size(batch_size: int, shards: int) -> None:
@@ -181,7 +190,7 @@ def _check_batch_size(batch_size: int, shards: int) -> None:
         raise UserError(f"train.batch_size is {batch_size}; it may be a multiple of the number of devices, {shards}")
 
 
-def _validation_data(images: np.ndarray, rows: np.ndarray, classes: np.ndarray, count: int, shards: int) -> Arrays:
+def _validation_data(images: np.ndarray, rows: np.ndarray, wanted: np.ndarray, shards: int) -> Arrays:
     """This process' part of the films as they are, filled up to equal shards with films of weight 0.
 
     The weights of the others rise by as much, since the mean loss counts all.
@@ -189,20 +198,22 @@ def _validation_data(images: np.ndarray, rows: np.ndarray, classes: np.ndarray, 
     fill = -len(rows) % shards
     weights = np.full(len(rows) + fill, 1 + fill / len(rows), "float32")
     weights[len(rows) :] = 0
-    rows, classes = np.resize(rows, len(rows) + fill), np.resize(classes, len(rows) + fill)
+    filled = np.resize(np.arange(len(rows)), len(rows) + fill)
+    rows, wanted = rows[filled], wanted[filled]
     mine, processes = process()
     part = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
-    return plain_inputs(images[rows[part]]), targets(classes[part], count), weights[part]
+    return plain_inputs(images[rows[part]]), wanted[part], weights[part]
 
 
-def _in_float32(network: keras.Model, weights: list[np.ndarray]) -> keras.Model:
-    """The network with `weights`, computing in float32, whatever it was trained in, and without auxiliary heads.
+def _in_float32(network: keras.Model, weights: list[np.ndarray], outputs: list[str]) -> keras.Model:
+    """The network with `weights`, computing in float32, whatever it was trained in: so it predicts alike everywhere.
 
-    So what is saved predicts alike everywhere.
+    Of its outputs only those of the layers `outputs` are kept.
     """
     network.set_weights(weights)
     keras.config.set_dtype_policy("float32")
-    kept = keras.Model(network.input, network.get_layer("probability").output, name=network.name)
+    kept_outputs = [network.get_layer(name).output for name in outputs]
+    kept = keras.Model(network.input, kept_outputs if len(outputs) > 1 else kept_outputs[0], name=network.name)
     config = kept.get_config()
     for layer in config["layers"]:
         if "dtype" in layer["config"]:

@@ -3,7 +3,7 @@
 Every network takes grey films (B, S, S, 1), values 0 to 255, brings them to the scale that its weights expect, and
 gives, from a layer named `probability`, float32 probabilities: of the second class (B, 1) where there are two,
 else of the classes (B, C). It is one flat graph of Keras' own layers and operations, so a saved one loads without this
-package.
+package. Those of task `localize` give a map as well, from a layer named `map`: see `localization.heads`.
 """
 
 import logging

@@ -1,0 +1,37 @@
+"""What a localiser learns from: the boxes of the packed films, moved with each film's random pose."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pneumonia.localization.boxes import follow
+from pneumonia.localization.heads import Head
+
+
+def read_boxes(clean: Path) -> list[np.ndarray]:
+    """The boxes, float (K, 4) in pixels of the packed film, of each row of `clean/index.csv`."""
+    films = pd.read_csv(clean / "index.csv", usecols=["file"], dtype=str, keep_default_na=False)["file"]
+    table = pd.read_csv(clean / "boxes.csv", dtype={"file": str})
+    of_film = {file: rows[["x", "y", "width", "height"]].to_numpy(float) for file, rows in table.groupby("file")}
+    none = np.empty((0, 4))
+    return [of_film.get(file, none) for file in films]
+
+
+class BoxTargets:
+    """The maps that `head` learns, of films of `size` pixels with `boxes`, float (K, 4) a row of the packed images."""
+
+    def __init__(self, boxes: list[np.ndarray], head: Head, size: int) -> None:
+        self.boxes, self.head, self.size = boxes, head, size
+
+    def __call__(self, rows: np.ndarray, poses: np.ndarray | None = None) -> np.ndarray:
+        """Float32 (B, s, s, C), of films `rows`, int (B,), in their `poses`, float32 (B, 8), or as they are."""
+        boxes = [self.boxes[row] for row in rows]
+        if poses is not None:
+            boxes = [_in_pose(each, pose, self.size) for each, pose in zip(boxes, poses, strict=True)]
+        return np.stack([self.head.targets(each, self.size) for each in boxes])
+
+
+def _in_pose(boxes: np.ndarray, pose: np.ndarray, size: int) -> np.ndarray:
+    moved, remains = follow(boxes, pose, size)
+    return moved[remains]

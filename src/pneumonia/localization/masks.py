@@ -1,0 +1,46 @@
+"""Boxes as a mask: each pixel's probability of opacity, and the boxes around its connected components."""
+
+import keras
+import numpy as np
+from keras import ops
+from skimage.measure import label, regionprops
+
+from pneumonia.localization.boxes import paint
+
+MASK_THRESHOLD = 0.5
+"""From which probability on a pixel belongs to a component."""
+LEAST_AREA = 0.002
+"""Of a component, as a share of the film: of the challenge's boxes one in a thousand is smaller."""
+
+
+def targets(boxes: np.ndarray, size: int) -> np.ndarray:
+    """The mask, float32 (S, S, 1), of `boxes`, float (K, 4), in a film of `size` pixels."""
+    return paint(boxes, size)[..., None].astype("float32")
+
+
+def loss(target: keras.KerasTensor, predicted: keras.KerasTensor, probability: keras.KerasTensor) -> keras.KerasTensor:
+    """Half the cross-entropy of the pixels and half the soft intersection over union, less than 1: float32 (B,).
+
+    Of masks `target` and `predicted`, float32 (B, S, S, 1); the film's `probability` is the mask's maximum, and learns
+    with it. The 1 in the ratio makes an empty mask that is found empty a perfect one (Rahman, Wang, Optimizing
+    Intersection-Over-Union in Deep Neural Networks for Image Segmentation, ISVC 2016, equations 3 to 5).
+    """
+    intersection = ops.sum(target * predicted, axis=(1, 2, 3))
+    union = ops.sum(target + predicted, axis=(1, 2, 3)) - intersection
+    p = ops.clip(predicted, keras.config.epsilon(), 1 - keras.config.epsilon())
+    cross_entropy = -ops.mean(target * ops.log(p) + (1 - target) * ops.log(1 - p), axis=(1, 2, 3))
+    return 0.5 * cross_entropy + 0.5 * (1 - (intersection + 1) / (union + 1))
+
+
+def decode(mask: np.ndarray, size: int) -> np.ndarray:
+    """A box around each component of a `mask`, float32 (S, S, 1), of at least `LEAST_AREA`: float (K, 5).
+
+    The confidence is the component's mean probability.
+    """
+    components = label(mask[..., 0] >= MASK_THRESHOLD)
+    boxes = []
+    for component in regionprops(components, intensity_image=mask[..., 0]):
+        if component.area >= LEAST_AREA * size**2:
+            top, left, bottom, right = component.bbox
+            boxes.append([left, top, right - left, bottom - top, component.intensity_mean])
+    return np.array(boxes, float).reshape(-1, 5)

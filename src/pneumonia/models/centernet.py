@@ -1,0 +1,69 @@
+"""An anchor-free detector on a classifier of the zoo: CenterNet (Zhou, Wang, Krähenbühl, Objects as Points, 2019) with
+a feature pyramid (Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017). What its map means is told in
+`localization.centers`.
+"""
+
+import math
+from importlib import import_module
+
+import keras
+from keras import layers, ops
+
+from pneumonia.parameter_blocks import CenterNet
+
+INPUT_SIZE = 224
+STRIDES = (8, 16, 32)
+CHANNELS = 64
+GROUPS = 8  # group norm, since batch norm stays in inference mode where the backbone's weights are ImageNet's
+PRIOR = 0.01
+"""What the heat is at first everywhere, so that the many places without a centre do not drown the others (Lin et al.,
+Focal Loss for Dense Object Detection, ICCV 2017, section 3.3)."""
+
+
+def build(settings: CenterNet, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network (see `models`) with two outputs: the map float32 (B, S / 8, S / 8, 6), and the film's `probability`
+    (B, 1), which is the backbone's own.
+
+    Raises:
+        ValueError: `image_size` is smaller than the backbone takes.
+        Exception: the ImageNet weights are neither in Keras' cache nor can be fetched.
+    """
+    backbone = import_module(f"pneumonia.models.{settings.backbone}").build(settings, image_size, 1, weights)
+    fine, middle, coarse = (_last_map(backbone, image_size / stride) for stride in STRIDES)
+    x = _lateral(coarse, "coarse")
+    for finer, name in ((middle, "middle"), (fine, "fine")):
+        x = ops.image.resize(x, finer.shape[1:3], interpolation="nearest")
+        x = layers.Add(name=f"neck_{name}_add")([x, _lateral(finer, name)])
+        x = _conv_norm(x, f"neck_{name}")
+    shown, where = _conv_norm(x, "heat_features"), _conv_norm(x, "edges_features")
+    prior = keras.initializers.Constant(-math.log(1 / PRIOR - 1))
+    heat = layers.Conv2D(1, 1, activation="sigmoid", bias_initializer=prior, dtype="float32", name="heat")(shown)
+    # A share of the film's size, a tenth at first.
+    edges = layers.Conv2D(
+        4, 1, activation="sigmoid", bias_initializer=keras.initializers.Constant(-2.2), dtype="float32", name="edges"
+    )(where)
+    # A place is believed as far as the film is: whether there is an opacity is told better from the whole of it.
+    confidence = ops.sqrt(heat * backbone.output[:, None, None, :])
+    boxes = layers.Concatenate(dtype="float32", name="map")([heat, edges, confidence])
+    return keras.Model(backbone.input, [boxes, backbone.output], name="centernet")
+
+
+def _last_map(backbone: keras.Model, places: float) -> keras.KerasTensor:
+    """The last map (B, H, W, C) whose height is nearest to `places`; one that is padded lies elsewhere on the film."""
+    maps = [
+        operation.output
+        for operation in keras.Function(backbone.inputs[0], backbone.outputs[0]).operations
+        if not isinstance(operation, layers.ZeroPadding2D) and len(operation.output.shape) == 4
+    ]
+    nearest = min((abs(each.shape[1] - places), each.shape[1]) for each in maps)[1]
+    return [each for each in maps if each.shape[1] == nearest][-1]
+
+
+def _lateral(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    return layers.Conv2D(CHANNELS, 1, name=f"lateral_{name}")(x)
+
+
+def _conv_norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    x = layers.Conv2D(CHANNELS, 3, padding="same", use_bias=False, name=name)(x)
+    x = layers.GroupNormalization(GROUPS, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
