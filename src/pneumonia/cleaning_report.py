@@ -17,7 +17,9 @@ from pneumonia.radiograph import read_radiograph
 SAMPLES_PER_LABEL = 8
 FILMS_PER_HISTOGRAM = 32  # of a label; to show the greys before, so many films are decoded once more
 
-_COLORS = dict(zip(LABELS, ["#0072b2", "#d55e00", "#e69f00", "#cc79a7"], strict=True))  # Okabe and Ito: for all eyes
+_COLORS = dict(
+    zip(LABELS, ["#0072b2", "#d55e00", "#e69f00", "#cc79a7", "#009e73", "#d55e00"], strict=True)
+)  # Okabe and Ito: for all eyes
 
 
 def write_report(films: pd.DataFrame, images: np.ndarray, rejected: pd.DataFrame, raw: Path, report: Path) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 
 from pneumonia.errors import UserError
 
-LABELS = ("normal", "bacterial", "viral", "pneumonia")
-"""What a film may be labelled. `pneumonia` is for sources that do not tell bacterial from viral."""
+LABELS = ("normal", "bacterial", "viral", "pneumonia", "not_normal", "opacity")
+"""What a film may be labelled. `pneumonia` is for sources that do not tell bacterial from viral; `not_normal` is a film
+with findings but without the `opacity` of a possible pneumonia."""
 
 _CLASSES = {
     "binary": {"normal": "normal", "bacterial": "pneumonia", "viral": "pneumonia", "pneumonia": "pneumonia"},
