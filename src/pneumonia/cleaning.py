@@ -48,11 +48,12 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
         unsorted.unlink()
         kept[INDEX_COLUMNS + FACTS].to_csv(directory / "index.csv", index=False)
         rejected.to_csv(directory / "rejected.csv", index=False)
+        boxes = None
         if (raw / "boxes.csv").is_file():
-            boxes = pd.read_csv(raw / "boxes.csv", dtype={"file": str})
-            scale_boxes(boxes, kept, params.clean.image_size).to_csv(directory / "boxes.csv", index=False)
+            boxes = scale_boxes(pd.read_csv(raw / "boxes.csv", dtype={"file": str}), kept, params.clean.image_size)
+            boxes.to_csv(directory / "boxes.csv", index=False)
         images = np.load(directory / "images.npy", mmap_mode="r")
-        write_report(kept.reset_index(drop=True), images, rejected, raw, report)
+        write_report(kept.reset_index(drop=True), images, rejected, boxes, raw, report)
 
 
 def pack(films: pd.DataFrame, raw: Path, array: Path, params: Params) -> tuple[pd.DataFrame, dict[int, str]]:

@@ -51,6 +51,7 @@ def write_film(path: Path, seed: int) -> None:
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     film = FileDataset("", pydicom.Dataset(), file_meta=meta, preamble=b"\0" * 128)
     film.PatientID = film.PatientName = path.stem
+    film.ViewPosition, film.PatientSex = "AP" if path.stem in "bcd" else "PA", "F"
     film.Rows, film.Columns, film.SamplesPerPixel, film.PhotometricInterpretation = 64, 32, 1, "MONOCHROME2"
     film.BitsAllocated, film.BitsStored, film.HighBit, film.PixelRepresentation = 8, 8, 7, 0
     film.PixelData = np.random.default_rng(seed).integers(0, 256, (64, 32), dtype=np.uint8).tobytes()
@@ -289,7 +290,7 @@ def test_the_real_films(fetch):
     assert warnings_of(raw) == [f"the films are not those published: {subset}"]
 
 
-def test_the_stage_after_it_scales_the_boxes(challenge, fetch, tmp_path, make_params):
+def test_clean_scales_the_boxes_and_reports_on_them_and_on_the_views(challenge, fetch, tmp_path, make_params):
     raw = fetch(challenge)
     clean(make_params({"dataset": "rsna", "clean.image_size": 32}), raw, tmp_path / "clean", tmp_path / "reports")
     assert pd.read_csv(tmp_path / "clean" / "boxes.csv").to_numpy().tolist() == [
@@ -297,3 +298,9 @@ def test_the_stage_after_it_scales_the_boxes(challenge, fetch, tmp_path, make_pa
         ["images/c.dcm", 20, 2, 12, 4],
         ["images/d.dcm", 0, 0, 32, 32],
     ]
+    report = json.loads((tmp_path / "reports" / "clean.json").read_text())
+    assert report["boxes"]["films_by_boxes"] == {"1": 1, "2": 1}
+    opacity = {view: of_view["share"]["opacity"] for view, of_view in report["population"]["view"].items()}
+    assert opacity == {"AP": 0.6667, "PA": 0}
+    pictures = {path.stem for path in (tmp_path / "reports" / "clean").iterdir()}
+    assert pictures == {"samples", "histograms", "population", "boxes", "box_samples"}
