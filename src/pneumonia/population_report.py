@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-FACTS = {"view": "view position", "sex": "sex", "age": "age, years"}
+FACTS = {"view": "view position", "sex": "sex", "age": "age in years"}
 UNKNOWN = "unknown"
 
 _SHARE_WITH_ROOM = 8  # per cent of a bar that a number fits into
@@ -49,15 +49,15 @@ def plot_population(films: pd.DataFrame, colors: Mapping[str, str]) -> Figure:
         table = table[[label for label in colors if label in table]]
         _stack(above, table, colors)
         _stack(below, 100 * table.div(table.sum(axis=1), axis=0), colors, numbered=True)
-        above.set_title(f"by {fact}")
-        below.set_xticks(range(len(table)), [f"{group}\n{count:,}" for group, count in table.sum(axis=1).items()])
-        below.set_xlabel(f"{FACTS[fact]}, and films in the group")
+        above.set_title(f"by {FACTS[fact]}")
+        above.bar_label(above.containers[-1], [f"{count:,}" for count in table.sum(axis=1)], fontsize=9)
+        below.set_xticks(range(len(table)), table.index)
     grid[0, 0].set_ylabel("films")
     grid[1, 0].set_ylabel("share of the group, %")
     counts = films["label"].value_counts()
-    names = [f"{label} ({counts[label]:,})" for label in colors if label in counts]
+    labels = [f"{label} ({counts[label]:,})" for label in colors if label in counts]
     handles, _ = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False)
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return figure
 
 
