@@ -224,6 +224,8 @@ def test_report_tells_encodings_by_split_and_label(raw: Raw) -> None:
     assert told["by_official_split"]["train"]["normal"]["jpeg_quality"] == {"min": 90, "median": 91.5, "max": 93}
     assert told["by_official_split"]["test"]["pneumonia"]["jpeg_quality"] is None
     assert told["by_label"]["pneumonia"]["width"] == {"min": 200, "median": 200, "max": 200}
+    assert not {"boxes", "population"} & set(told)  # nothing is known of them
+    assert {path.name for path in (reports / "clean").iterdir()} == {"samples.png", "histograms.png"}
     for name in ("samples.png", "histograms.png"):
         picture = np.asarray(Image.open(reports / "clean" / name).convert("L"))
         assert picture.shape[1] > 500

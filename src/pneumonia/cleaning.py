@@ -49,11 +49,13 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
         unsorted.unlink()
         kept[INDEX_COLUMNS + FACTS].to_csv(directory / "index.csv", index=False)
         rejected.to_csv(directory / "rejected.csv", index=False)
-        has_boxes = (raw / "boxes.csv").is_file()
-        boxes = pd.read_csv(raw / "boxes.csv", dtype={"file": str}) if has_boxes else pd.DataFrame(columns=BOX_COLUMNS)
-        scale_boxes(boxes, kept, params.clean.image_size).to_csv(directory / "boxes.csv", index=False)
+        boxes = None
+        if (raw / "boxes.csv").is_file():
+            boxes = scale_boxes(pd.read_csv(raw / "boxes.csv", dtype={"file": str}), kept, params.clean.image_size)
+        table = pd.DataFrame(columns=BOX_COLUMNS) if boxes is None else boxes
+        table.to_csv(directory / "boxes.csv", index=False)
         images = np.load(directory / "images.npy", mmap_mode="r")
-        write_report(kept.reset_index(drop=True), images, rejected, raw, report)
+        write_report(kept.reset_index(drop=True), images, rejected, boxes, raw, report)
 
 
 def pack(films: pd.DataFrame, raw: Path, array: Path, params: Params) -> tuple[pd.DataFrame, dict[int, str]]:

@@ -33,6 +33,12 @@ class Kermany(Block):
     origin: Literal["mendeley", "kaggle"]
 
 
+class Rsna(Block):
+    """See `sources.rsna`."""
+
+    path: Annotated[str, Field(min_length=1, max_length=4000)] | None
+
+
 class MedMnist(Block):
     """See `sources.medmnist`."""
 
@@ -50,6 +56,7 @@ class Datasets(Block):
 
     phantom: Phantom
     kermany: Kermany
+    rsna: Rsna
     medmnist: MedMnist
     folder: Folder
 
@@ -68,6 +75,7 @@ class Recommendations(Block):
 
     phantom: Recommended
     kermany: Recommended
+    rsna: Recommended
     medmnist: Recommended
     folder: Recommended
 
