@@ -78,8 +78,8 @@ def test_row_k_of_the_index_is_image_k(raw: Raw) -> None:
     np.testing.assert_array_equal(images[2][:, [0, 12, 19, 31]], np.tile([0, 0, 200, 200], (SIZE, 1)))
     np.testing.assert_array_equal(images[1][[0, 12, 19, 31]].T, np.tile([200, 200, 0, 0], (SIZE, 1)))
     assert index.drop(columns="bytes").iloc[1:].values.tolist() == [
-        ["b.png", "bacterial", "patient of b.png", "train", 64, 96, "RGB", "PNG", "", "", "", ""],
-        ["c.png", "viral", "patient of c.png", "test", 96, 64, "L", "PNG", "", "", "", ""],
+        ["b.png", "bacterial", "patient of b.png", "train", 64, 96, "RGB", "PNG", "", "", "", "", ""],
+        ["c.png", "viral", "patient of c.png", "test", 96, 64, "L", "PNG", "", "", "", "", ""],
     ]
     assert index.loc[0, ["quality", "bytes"]].tolist() == ["75", (raw.directory / "a.jpeg").stat().st_size]
 

@@ -20,8 +20,8 @@ from pneumonia.cli import app
 from pneumonia.models import resnet
 from pneumonia.params import Params
 
+from .dicom_files import dicom
 from .small_classifier import brightness_network, decision, png, register_classifier, thorax, write_classifier
-from .test_radiograph import dicom
 
 COLUMNS = ["file", "label", "probability", "threshold", "model_version", "remark", "reason"]
 
