@@ -11,7 +11,10 @@ from PIL import Image
 from pneumonia.cleaning import clean
 from pneumonia.errors import UserError
 from pneumonia.params import Params, load_params
+from pneumonia.radiograph import resize
 from pneumonia.sources.raw import Box, Film, write_index
+
+from .dicom_files import dicom
 
 SIZE = 32
 
@@ -82,6 +85,16 @@ def test_row_k_of_the_index_is_image_k(raw: Raw) -> None:
         ["c.png", "viral", "patient of c.png", "test", 96, 64, "L", "PNG", "", "", "", "", ""],
     ]
     assert index.loc[0, ["quality", "bytes"]].tolist() == ["75", (raw.directory / "a.jpeg").stat().st_size]
+
+
+def test_dicom_of_several_frames(raw: Raw, caplog: pytest.LogCaptureFixture) -> None:
+    frames = np.stack([grain(0), grain(1), grain(2)])
+    raw.add("three.dcm", dicom(frames[0], NumberOfFrames=3, PixelData=frames.tobytes(), PixelSpacing=[0.139, 0.139]))
+    raw.add("one.dcm", dicom(grain(3)))
+    images, index, _ = run(raw.write())
+    assert caplog.messages == ["three.dcm holds 3 frames: the first is packed"]
+    np.testing.assert_array_equal(images[1], resize(frames[0], SIZE))
+    assert index["spacing"].tolist() == ["", "0.139"]
 
 
 def test_each_reason(raw: Raw) -> None:

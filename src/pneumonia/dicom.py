@@ -133,7 +133,7 @@ def _film(dataset: "Dataset", stored: np.ndarray, size: int) -> Radiograph:
         view if view in VIEWS else "",
         sex if sex in SEXES else "",
         _years(str(dataset.get("PatientAge"))),
-        _number(dataset, "PixelSpacing") or _number(dataset, "ImagerPixelSpacing"),
+        _spacing(dataset),
         int(dataset.get("NumberOfFrames") or 1),
     )
 
@@ -150,16 +150,17 @@ def _shown(dataset: "Dataset", stored: np.ndarray) -> np.ndarray:
         black, white = sorted([black * slope + intercept, white * slope + intercept])
 
     width, centre = _number(dataset, "WindowWidth"), _number(dataset, "WindowCenter")
-    function = str(dataset.get("VOILUTFunction") or "LINEAR")
+    function = str(dataset.get("VOILUTFunction"))
+    exact = function in ("LINEAR_EXACT", "SIGMOID")  # anything else, or nothing, is LINEAR
     if tables := dataset.get("VOILUTSequence"):
         values, black, white = _looked_up(values, tables[0])
-    elif width is None or centre is None or width <= (function == "LINEAR"):
-        pass  # no window, or a placeholder for one: LINEAR needs more than one grey, the others more than none
+    elif width is None or centre is None or width <= (0 if exact else 1):
+        pass  # no window, or a placeholder for one
     elif function == "SIGMOID":  # PS3.3 C.11.2.1.3.1
         values = 1 / (1 + np.exp(-4 * (values.astype(np.float32) - centre) / width))
         black, white = 0, 1
     else:  # PS3.3 C.11.2.1.2.1 and C.11.2.1.3.2
-        black, white = centre - width / 2, centre + width / 2 - (function == "LINEAR")
+        black, white = centre - width / 2, centre + width / 2 - (0 if exact else 1)
     return to_eight_bits(values, black, white)
 
 
@@ -197,6 +198,13 @@ def _number(dataset: "Dataset", name: str) -> float | None:
     value = dataset.get(name)
     first = np.ravel([] if value in (None, "") else value)[:1].astype(float)
     return float(first[0]) if np.isfinite(first).any() else None
+
+
+def _spacing(dataset: "Dataset") -> float | None:
+    try:
+        return _number(dataset, "PixelSpacing") or _number(dataset, "ImagerPixelSpacing")
+    except ValueError:  # no number: the film can be seen all the same
+        return None
 
 
 def _years(age: str) -> float | None:
