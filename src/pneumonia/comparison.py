@@ -1,6 +1,6 @@
 """Two runs on the same films: which is better, and whether these films can tell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ from pneumonia.localization.figures import Detections, localization_difference
 from pneumonia.params import load_params
 from pneumonia.registered import existing_store
 
-FILMS, BOXES, TRUE_BOXES = "predictions.csv", "evaluation/boxes.csv", "evaluation/true_boxes.csv"
+TABLES = ("predictions.csv", "evaluation/boxes.csv", "evaluation/true_boxes.csv")
 """What `evaluate` writes in `reports`; a localiser has all of them, another model the first."""
 PLACE = ["x", "y", "width", "height"]
 
@@ -37,11 +37,10 @@ class Predictions:
     """Of a localiser, a row a box: `file`, `x`, `y`, `width`, `height`."""
 
     @classmethod
-    def read(cls, reports: Path) -> Self:
-        """Read what `evaluate` wrote in `reports`."""
-        films = pd.read_csv(reports / FILMS, dtype={"patient": str, "file": str}, keep_default_na=False)
-        tables = (reports / name for name in (BOXES, TRUE_BOXES) if (reports / name).is_file())
-        return cls(films, *(pd.read_csv(table, dtype={"file": str}) for table in tables))
+    def read(cls, tables: Sequence[Path]) -> Self:
+        """Read those of `TABLES` that there are."""
+        films = pd.read_csv(tables[0], dtype={"patient": str, "file": str}, keep_default_na=False)
+        return cls(films, *(pd.read_csv(table, dtype={"file": str}) for table in tables[1:]))
 
 
 def compare_runs(first: str, second: str, part: str) -> pd.DataFrame:
@@ -86,16 +85,18 @@ def read_predictions(run_id: str) -> Predictions:
     Raises:
         UserError: the run was not evaluated.
     """
+    tables: list[Path] = []
     with TemporaryDirectory() as directory:
-        for name in (FILMS, BOXES, TRUE_BOXES):
+        for name in TABLES:
+            place = f"reports/{name}"
             try:
-                mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=f"reports/{name}", dst_path=directory)
+                tables.append(Path(mlflow.artifacts.download_artifacts(None, run_id, place, directory)))
             except (MlflowException, OSError) as error:
-                if name == FILMS:
-                    may_be = "it may be a run that `dvc repro` has evaluated"
-                    raise UserError(f"run {run_id} has no reports/{name}; {may_be}") from error
-                break  # no localiser
-        return Predictions.read(Path(directory) / "reports")
+                if tables:
+                    break  # no localiser
+                may_be = "it may be a run that `dvc repro` has evaluated"
+                raise UserError(f"run {run_id} has no {place}; {may_be}") from error
+        return Predictions.read(tables)
 
 
 def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from pneumonia.comparison import Predictions, compare, read_predictions
+from pneumonia.comparison import TABLES, Predictions, compare, read_predictions
 from pneumonia.errors import UserError
 from pneumonia.evaluation.evaluate import Evaluation
 from pneumonia.params import Params
@@ -39,7 +39,7 @@ def register(params: Params, evaluation: Evaluation, card: str, data: Path, mode
     client, version = MlflowClient(), str(logged.registered_model_version)
     client.update_model_version(name, version, description=card)
     tags = {**_tags(params, evaluation, data), "git.commit": _commit(client)}
-    predictions = Predictions.read(reports)
+    predictions = Predictions.read([reports / name for name in TABLES if (reports / name).is_file()])
     # One at a time: of two runs that finish at once the second is compared with the first.
     with store_lock():
         alias, reason = _decide(_champion(client, name), tags, predictions, evaluation.intervals)

@@ -14,6 +14,8 @@ from pneumonia.localization.score import film_score
 WITH_OPACITY, FALSE_ALARMS = 8, 4
 COLUMNS = 4
 TRUE, PREDICTED = "red", "dodgerblue"
+BEHIND = {"facecolor": "black", "alpha": 0.5, "linewidth": 0, "pad": 1}
+"""What makes a confidence legible on a bright film."""
 
 
 def choose_films(truths: Sequence[np.ndarray], shown: Sequence[np.ndarray]) -> list[int]:
@@ -49,7 +51,7 @@ def plot_boxes(
         _draw(axes, truths[number], TRUE)
         _draw(axes, shown[number], PREDICTED)
         for x, y, _, _, confidence in shown[number]:
-            axes.text(x, y, f"{confidence:.2f}", color=PREDICTED, fontsize=8, va="bottom", clip_on=True)
+            axes.text(x, y, f"{confidence:.2f}", color=PREDICTED, fontsize=8, va="bottom", bbox=BEHIND)
         score = f"score {film_score(truths[number], shown[number]):.2f}" if len(truths[number]) else "false alarm"
         axes.set_title(f"{films['file'].iloc[number].rpartition('/')[2][:24]}\n{score}", fontsize=8)
     figure.suptitle(
