@@ -17,7 +17,7 @@ from pneumonia.registry import register
 from pneumonia.tracking import complete_run, continue_run, log_evaluation, log_training, open_store
 
 DATA, MODELS, REPORTS = Path("data"), Path("models"), Path("reports")
-HEADLINES = ("roc_auc", "accuracy", "sensitivity", "specificity")
+HEADLINES = ("roc_auc", "accuracy", "sensitivity", "specificity", "boxes/map")
 
 
 def main() -> None:
@@ -44,6 +44,7 @@ def main() -> None:
         shown = (
             f"{name} {rows.at[name, 'value']:.3f} ({rows.at[name, 'low']:.3f} to {rows.at[name, 'high']:.3f})"
             for name in HEADLINES
+            if name in rows.index
         )
         print(f"{part:5}", *shown, sep="  ")
     print(*evaluation.findings, sep="\n")

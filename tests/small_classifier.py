@@ -8,9 +8,10 @@ import mlflow
 import numpy as np
 from PIL import Image
 
-from pneumonia.decision import Decision
+from pneumonia.decision import Decision, Localization
 from pneumonia.familiarity import fit
 from pneumonia.labels import class_names
+from pneumonia.localization.postprocessing import Postprocessing
 from pneumonia.serving import log_radiograph_model
 
 SIZE, MIN_SIZE = 64, 28
@@ -50,6 +51,40 @@ def constant_network(probabilities: list[float]) -> keras.Model:
     return network
 
 
+def spotted(*boxes: tuple[float, ...], height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
+    """Dark noise, uint8 (height, width), with bright `boxes`: x, y, width, height in pixels, and a grey over 150."""
+    film = np.random.default_rng(seed).normal(60, 4, (height, width))
+    for x, y, box_width, box_height, grey in boxes:
+        film[round(y) : round(y + box_height), round(x) : round(x + box_width)] = grey
+    return film.clip(0, 255).astype(np.uint8)
+
+
+def spot_localiser() -> keras.Model:
+    """Its mask is where a film is brighter than 150, in squares of four pixels; the film's probability is the mask's
+    maximum: one half at a grey of 150, 0.73 at 170.
+    """
+    film = keras.Input((SIZE, SIZE, 1), name="film")
+    coarse = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 20, -7.5)(film))
+    same = keras.layers.Conv2D(1, 1, activation="sigmoid", kernel_initializer="ones")(coarse)
+    mask = keras.layers.UpSampling2D(4, name="mask")(same)
+    probability = keras.layers.GlobalMaxPooling2D(name="probability", dtype="float32")(same)
+    return keras.Model(film, [mask, probability], name="spots")
+
+
+def localising(threshold: float = 0.6) -> Decision:
+    """Of `spot_localiser`: films are called from 0.5 on, boxes are shown from `threshold` on."""
+    return Decision(
+        task="localize",
+        classes=class_names("localize", "rsna"),
+        image_size=SIZE,
+        min_size=MIN_SIZE,
+        temperature=1,
+        threshold=0.5,
+        rule="by hand",
+        localization=Localization(head="resnet_seg", postprocessing=Postprocessing(threshold, 0.5, 1.0)),
+    )
+
+
 def decision(task: str = "binary", temperature: float = 1.0, threshold: float = 0.5) -> Decision:
     return Decision(
         task=task,
@@ -70,15 +105,15 @@ def write_classifier(directory: Path, network: keras.Model, chosen: Decision) ->
     return directory
 
 
-def register_classifier(store: Path, directory: Path) -> str:
-    """Register the classifier in `directory` as version 1 and champion of `pneumonia-binary`; the new store's URI."""
+def register_classifier(store: Path, directory: Path, name: str = "pneumonia-binary") -> str:
+    """Register the classifier in `directory` as version 1 and champion of `name`; the new store's URI."""
     uri = f"sqlite:///{store / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     try:
         experiment = mlflow.create_experiment("test", artifact_location=(store / "mlruns").as_uri())
         with mlflow.start_run(experiment_id=experiment):
-            log_radiograph_model(directory, "model", "pneumonia-binary")
-        mlflow.MlflowClient().set_registered_model_alias("pneumonia-binary", "champion", "1")
+            log_radiograph_model(directory, "model", name)
+        mlflow.MlflowClient().set_registered_model_alias(name, "champion", "1")
     finally:
         mlflow.set_tracking_uri(None)
     return uri

@@ -21,7 +21,17 @@ from pneumonia.models import resnet
 from pneumonia.params import Params
 
 from .dicom_files import dicom
-from .small_classifier import brightness_network, decision, png, register_classifier, thorax, write_classifier
+from .small_classifier import (
+    brightness_network,
+    decision,
+    localising,
+    png,
+    register_classifier,
+    spot_localiser,
+    spotted,
+    thorax,
+    write_classifier,
+)
 
 COLUMNS = ["file", "label", "probability", "threshold", "model_version", "remark", "reason"]
 
@@ -102,6 +112,32 @@ def test_overlays_are_as_large_as_the_film_and_never_share_a_name(
     pictures = {str(path.relative_to("heat")): Image.open(path) for path in Path("heat").rglob("*") if path.is_file()}
     assert set(pictures) == {"a.JPG.png", "deep/a.png.png", "deep/er/turned.dcm.png"}
     assert {(picture.mode, picture.size) for picture in pictures.values()} == {("RGB", (96, 96))}
+
+
+def test_a_localiser_draws_its_boxes_and_writes_them_in_pixels_of_the_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    directory = write_classifier(tmp_path / "models", spot_localiser(), localising())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", register_classifier(tmp_path, directory, "pneumonia-localize"))
+    Path("films").mkdir()
+    film = spotted((16, 12, 40, 36, 200))
+    Path("films/spot.png").write_bytes(png(film))
+    Path("films/text.png").write_text("no film")
+    localiser = ("--model", "models:/pneumonia-localize@champion")
+    result = predict("films", *localiser, "--overlay", "boxes", "--format", "json")
+    assert result.exit_code == 1
+    spot, text = json.loads(result.stdout)
+    [box] = json.loads(spot["boxes"])
+    assert (box["x"], box["y"], box["width"], box["height"]) == (16, 12, 40, 36)
+    assert (text["boxes"], text["reason"]) == (None, "not an image: neither JPEG nor PNG nor DICOM")
+    picture = np.asarray(Image.open("boxes/spot.png.png")).astype(int)
+    blue = np.argwhere(picture[..., 2] - picture[..., 0] > 100)
+    assert picture.shape == (*film.shape, 3)
+    assert blue.min(axis=0).tolist() == [12, 16]
+    assert blue.max(axis=0).tolist() == [48, 56]
+    counted = predict("films/spot.png", *localiser).stdout.splitlines()
+    assert (counted[0].split()[-1], counted[1].split()[-1]) == ("boxes", "1")
 
 
 @pytest.mark.parametrize(

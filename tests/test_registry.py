@@ -23,6 +23,8 @@ from pneumonia.evaluation.evaluate import Evaluation
 from pneumonia.familiarity import fit
 from pneumonia.tracking import log_evaluation, open_store, start_run
 
+from .small_classifier import localising, spot_localiser, write_classifier
+
 NAME = "pneumonia-binary"
 
 
@@ -179,6 +181,34 @@ def test_two_runs_are_compared_by_id_or_name(repository, make_params):
     assert "run 'cnn-phantom-binary' is not one but 2; it may be one of their ids: " in mistake.stderr
     mistake = CliRunner().invoke(app, ["compare", "resnet", first])
     assert "run 'resnet' is not in experiment 'pneumonia'; it may be cnn-phantom-binary (" in mistake.stderr
+
+
+def write_boxes(seed: int, found: int) -> None:
+    """Boxes of the run with this seed: right on the first `found` sick films of val, wrong on the others."""
+    films = pd.read_csv("data/split.csv", dtype=str)
+    sick = films[films["class"] == "pneumonia"].reset_index(drop=True)
+    box = sick[["file", "part"]].assign(x=10.0, y=10.0, width=20.0, height=20.0)
+    folder = Path(f"reports{seed}/evaluation")
+    folder.mkdir(parents=True)
+    box.to_csv(folder / "true_boxes.csv", index=False)
+    box["x"] = np.where(box.index < found, 10.0, 50.0)
+    box.assign(confidence=0.9, shown=True).to_csv(folder / "boxes.csv", index=False)
+
+
+def test_of_localisers_the_boxes_decide(repository, make_params):
+    write_classifier(repository / "models", spot_localiser(), localising())
+    params = make_params({"task": "localize", "model": "resnet_seg"})
+    for seed, found in ((0, 30), (1, 20), (2, 50)):
+        write_boxes(seed, found)
+    first, said = evaluated(params, 1.0)
+    assert said == "pneumonia-localize version 1 is champion: there was none"
+    _, said = evaluated(params, 2.0, seed=1)
+    assert "version 2 is challenger: validation mean average precision 0.3333 against 0.5000 of version 1" in said
+    third, said = evaluated(params, 1.0, seed=2)
+    assert "version 3 is champion: validation mean average precision 0.8333 against 0.5000" in said
+    table = compare_runs(first, third, "val")
+    assert table.loc["boxes/map", "means"] == "the second is better"
+    assert table.loc["roc_auc", "means"] == "no difference that these films can show"
 
 
 def test_runs_on_other_films_are_not_compared(repository, make_params):

@@ -1,6 +1,7 @@
 """The registered model in this process and behind a real `mlflow models serve`."""
 
 import base64
+import json
 import os
 import socket
 import subprocess
@@ -27,8 +28,11 @@ from .small_classifier import (
     brightness_network,
     constant_network,
     decision,
+    localising,
     png,
     register_classifier,
+    spot_localiser,
+    spotted,
     thorax,
     write_classifier,
 )
@@ -179,6 +183,27 @@ def test_of_three_classes_there_is_a_column_each(tmp_path: Path, monkeypatch: py
     row = mlflow.pyfunc.load_model(MODEL).predict(FILMS[:1]).iloc[0]
     assert row["label"] == "viral"
     assert row["probability_bacterial"] == pytest.approx(0.25, abs=1e-5)
+
+
+def test_a_localiser_gives_its_boxes_as_json_in_pixels_of_the_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = write_classifier(tmp_path / "models", spot_localiser(), localising())
+    store = register_classifier(tmp_path, directory, "pneumonia-localize")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    model = mlflow.pyfunc.load_model("models:/pneumonia-localize@champion")
+    # Edges on the borders of the mask's squares, which are 8 x 6 pixels of these films.
+    two, none = spotted((16, 12, 40, 36, 200), (80, 48, 32, 30, 170)), spotted(seed=1)
+    rows = model.predict([png(two), png(none)])
+    assert rows["label"].tolist() == ["opacity", "no_opacity"]
+    found = json.loads(rows["boxes"][0])
+    assert [list(box) for box in found] == [["x", "y", "width", "height", "confidence"]] * 2
+    confidence = [box.pop("confidence") for box in found]
+    assert [list(box.values()) for box in found] == [[16, 12, 40, 36], [80, 48, 32, 30]]
+    # Of greys of 200 and 170, 1 / (1 + exp(-2.5)) and 1 / (1 + exp(-1)), but for the edges, which resizing blurs.
+    assert confidence == pytest.approx([0.92, 0.73], abs=0.05)
+    assert rows["boxes"][1] == "[]"
+    assert "boxes" in model.metadata.signature.outputs.input_names()
 
 
 def test_an_unregistered_model_is_named_by_its_run(tmp_path: Path) -> None:

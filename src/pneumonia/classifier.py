@@ -1,21 +1,24 @@
 """A trained network in use: films as they are in, answers out."""
 
+import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import keras
 import numpy as np
 
 from pneumonia.calibration import scale
-from pneumonia.decision import Decision, call, probability_of_pneumonia
+from pneumonia.decision import Decision, Localization, call, probability_of_pneumonia
 from pneumonia.errors import UserError
 from pneumonia.familiarity import Familiarity
+from pneumonia.localization.boxes import rescale
+from pneumonia.localization.heads import HEADS
 from pneumonia.radiograph import Radiograph, UnreadableRadiograph, read_radiograph, refuse_unusable, resize
 
 FILES = ("model.keras", "decision.json", "familiarity.npz")
@@ -24,6 +27,21 @@ FILES = ("model.keras", "decision.json", "familiarity.npz")
 BATCH = 32
 """Films a call of the network, where there is more than one: always as many, since a new shape is compiled anew."""
 BATCHES_AHEAD = 3
+
+
+class Box(NamedTuple):
+    """Where an opacity is, in pixels of the film as it came, (x, y) the top left corner; confidence 0 to 1."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    confidence: float
+
+
+def boxes_as_json(boxes: Sequence[Box]) -> str:
+    """A list of objects with the fields of `Box`."""
+    return json.dumps([box._asdict() for box in boxes])
 
 
 @dataclass(frozen=True)
@@ -40,19 +58,24 @@ class Answer:
     """From which `probability` on the label is one with pneumonia."""
     remark: str
     """Why the film is unlike the training films; empty when it is not."""
+    boxes: tuple[Box, ...] | None = None
+    """Of a localiser: where it sees opacities, the most confident first."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
     image: np.ndarray
     """uint8 (S, S)."""
+    shape: tuple[int, int]
+    """Height and width, pixels, of the film as it came."""
     remark: str
 
 
 class Classifier:
     """A network with what it takes to use it.
 
-    `network` takes films (B, S, S, 1) and gives probabilities, (B, 1) of pneumonia or (B, C) of the classes.
+    `network` takes films (B, S, S, 1) and gives probabilities, (B, 1) of pneumonia or (B, C) of the classes; that of a
+    localiser gives a map (B, s, s, C) before them.
     """
 
     def __init__(self, network: keras.Model, decision: Decision, familiarity: Familiarity) -> None:
@@ -72,11 +95,14 @@ class Classifier:
         except Exception as error:  # Keras raises anything, from ValueError to zipfile.BadZipFile
             raise UserError(f"{path}: cannot be loaded ({str(error).strip().partition(chr(10))[0]})") from error
         size, outputs = decision.image_size, 1 if len(decision.classes) == 2 else len(decision.classes)
-        if (network.input_shape[1:], network.output_shape[1:]) != ((size, size, 1), (outputs,)):
+        *maps, given = (tuple(output.shape[1:]) for output in network.outputs)
+        if (network.input_shape[1:], given) != ((size, size, 1), (outputs,)):
             raise UserError(
-                f"{path}: takes {network.input_shape[1:]} and gives {network.output_shape[1:]}, "
+                f"{path}: takes {network.input_shape[1:]} and gives {given}, "
                 f"{FILES[1]} is for {(size, size, 1)} and {(outputs,)}"
             )
+        if len(maps) != (decision.localization is not None):
+            raise UserError(f"{path}: gives {len(maps)} maps, {FILES[1]} is for task {decision.task}")
         return cls(network, decision, familiarity)
 
     def answer(self, films: Sequence[Radiograph]) -> list[Answer]:
@@ -105,11 +131,17 @@ class Classifier:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Calibrated probabilities, float64 (N, C), of packed films, uint8 (N, S, S), 32 at the most."""
+        return self._predict(images)[0]
+
+    def _predict(self, images: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The `probabilities`, and of a localiser the map of each film, float32 (s, s, C)."""
         padding = BATCH - len(images) if len(images) > 1 else 0
         padded = np.pad(images, ((0, padding), (0, 0), (0, 0)))[..., None]
         # Three times as fast for one film as calling the model, which compiles nothing.
-        raw = np.asarray(self.network.predict_on_batch(padded))[: len(images)]
-        return scale(np.hstack([1 - raw, raw]) if raw.shape[1] == 1 else raw, self.decision.temperature)
+        outputs = keras.tree.flatten(self.network.predict_on_batch(padded))
+        *maps, raw = (np.asarray(output)[: len(images)] for output in outputs)
+        probabilities = scale(np.hstack([1 - raw, raw]) if raw.shape[1] == 1 else raw, self.decision.temperature)
+        return probabilities, list(maps[0]) if maps else []
 
     def _read(self, source: Path | bytes) -> _Prepared | UnreadableRadiograph:
         try:
@@ -119,13 +151,24 @@ class Classifier:
 
     def _prepare(self, film: Radiograph) -> _Prepared:
         refuse_unusable(film, self.decision.min_size)
-        return _Prepared(resize(film.pixels, self.decision.image_size), self.familiarity.remark(film))
+        packed = resize(film.pixels, self.decision.image_size)
+        return _Prepared(packed, film.pixels.shape, self.familiarity.remark(film))
 
     def _judge(self, films: list[_Prepared]) -> list[Answer]:
         if not films:
             return []
-        rows = self.probabilities(np.stack([film.image for film in films]))
-        return [self._decide(row, film.remark) for row, film in zip(rows, films, strict=True)]
+        rows, maps = self._predict(np.stack([film.image for film in films]))
+        answers = [self._decide(row, film.remark) for row, film in zip(rows, films, strict=True)]
+        if not (how := self.decision.localization):
+            return answers
+        boxes = [self._find(map_, film.shape, how) for map_, film in zip(maps, films, strict=True)]
+        return [replace(answer, boxes=found) for answer, found in zip(answers, boxes, strict=True)]
+
+    def _find(self, map_: np.ndarray, shape: tuple[int, int], how: Localization) -> tuple[Box, ...]:
+        """The boxes of a map, float32 (s, s, C), in a film of this height and width."""
+        size = self.decision.image_size
+        detections = how.postprocessing.apply(HEADS[how.head].decode(map_, size))
+        return tuple(Box(*row) for row in rescale(detections, (size, size), shape).round(4).tolist())
 
     def _decide(self, row: np.ndarray, remark: str) -> Answer:
         """The answer of calibrated probabilities (C,)."""

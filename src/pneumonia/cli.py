@@ -20,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 ModelAddress = Annotated[str, typer.Option("--model", help="models:/NAME@ALIAS or models:/NAME/VERSION")]
 ModelName = Annotated[str, typer.Option("--model", help="The registered model's name.")]
 CHAMPION, BINARY = "models:/pneumonia-binary@champion", "pneumonia-binary"
+LOCALISER = "models:/pneumonia-localize@champion"
 
 
 @app.callback()
@@ -56,7 +57,7 @@ def models() -> None:
 def predict(
     films: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Folders are searched through.")],
     model: ModelAddress = CHAMPION,
-    overlay: Annotated[Path | None, typer.Option(help="A folder for a Grad-CAM picture of each film.")] = None,
+    overlay: Annotated[Path | None, typer.Option(help="A folder for pictures: boxes, or Grad-CAM.")] = None,
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
     output: Annotated[Path | None, typer.Option(help="A file for the rows, instead of stdout.")] = None,
 ) -> None:
@@ -66,6 +67,21 @@ def predict(
     with exit_on_user_error():
         failed = predicting.predict(films, model, overlay, form, output)
     if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def submission(
+    films: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Folders are searched through.")],
+    output: Annotated[Path, typer.Option(help="The CSV to write.")],
+    model: ModelAddress = LOCALISER,
+) -> None:
+    """Write the RSNA challenge's CSV: a row a film with its boxes (exit code 1 where one cannot be read)."""
+    with exit_on_user_error():
+        from pneumonia.submission import write_submission
+
+        unreadable = write_submission(films, model, output)
+    if unreadable:
         raise typer.Exit(1)
 
 

@@ -1,7 +1,10 @@
 """Two runs on the same films: which is better, and whether these films can tell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
 
 import mlflow
 import numpy as np
@@ -13,10 +16,31 @@ from mlflow.exceptions import MlflowException
 from pneumonia.errors import UserError
 from pneumonia.evaluation.bootstrap import Calls, Figures, binary_figures, class_figures, paired_difference
 from pneumonia.labels import WITHOUT_PNEUMONIA
+from pneumonia.localization.figures import Detections, localization_difference
 from pneumonia.params import load_params
 from pneumonia.registered import existing_store
 
-PREDICTIONS = "reports/predictions.csv"
+TABLES = ("predictions.csv", "evaluation/boxes.csv", "evaluation/true_boxes.csv")
+"""What `evaluate` writes in `reports`; a localiser has all of them, another model the first."""
+PLACE = ["x", "y", "width", "height"]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a run said of the films of val and test."""
+
+    films: pd.DataFrame
+    """A row a film: `file`, `patient`, `class`, `part`, `probability`, `predicted`."""
+    boxes: pd.DataFrame | None = None
+    """Of a localiser, a row a detection: `file`, `x`, `y`, `width`, `height`, `confidence`, `shown`."""
+    true_boxes: pd.DataFrame | None = None
+    """Of a localiser, a row a box: `file`, `x`, `y`, `width`, `height`."""
+
+    @classmethod
+    def read(cls, tables: Sequence[Path]) -> Self:
+        """Read those of `TABLES` that there are."""
+        films = pd.read_csv(tables[0], dtype={"patient": str, "file": str}, keep_default_na=False)
+        return cls(films, *(pd.read_csv(table, dtype={"file": str}) for table in tables[1:]))
 
 
 def compare_runs(first: str, second: str, part: str) -> pd.DataFrame:
@@ -55,36 +79,66 @@ def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
     raise UserError(f"run {named!r} is not in experiment {experiment!r}; it may be {latest}")
 
 
-def read_predictions(run_id: str) -> pd.DataFrame:
-    """What a run predicted: a row a film, with the `file`, `patient`, `class`, `part`, `probability`, `predicted`.
+def read_predictions(run_id: str) -> Predictions:
+    """What a run predicted.
 
     Raises:
         UserError: the run was not evaluated.
     """
-    try:
-        file = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=PREDICTIONS)
-    except (MlflowException, OSError) as error:
-        raise UserError(f"run {run_id} has no {PREDICTIONS}; it may be a run that `dvc repro` has evaluated") from error
-    return pd.read_csv(Path(file), dtype={"patient": str, "file": str}, keep_default_na=False)
+    tables: list[Path] = []
+    with TemporaryDirectory() as directory:
+        for name in TABLES:
+            place = f"reports/{name}"
+            try:
+                tables.append(Path(mlflow.artifacts.download_artifacts(None, run_id, place, directory)))
+            except (MlflowException, OSError) as error:
+                if tables:
+                    break  # no localiser
+                may_be = "it may be a run that `dvc repro` has evaluated"
+                raise UserError(f"run {run_id} has no {place}; {may_be}") from error
+        return Predictions.read(tables)
 
 
-def compare(first: pd.DataFrame, second: pd.DataFrame, part: str) -> pd.DataFrame:
+def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:
     """The paired comparison of two runs' predictions (`read_predictions`) on the films of a part, by patient.
 
     See `evaluation.bootstrap.paired_difference`: each figure of both, the difference, its 95 % interval, what it means.
-    The figures are those of pneumonia, and of more than two classes also `classes/roc_auc` and `classes/accuracy`.
+    The figures are those of pneumonia, of more than two classes also `classes/roc_auc` and `classes/accuracy`. Where
+    both runs have boxes there are also `boxes/…`, those of `localization.figures` but for the pixel accuracy.
 
     Raises:
         UserError: they did not predict the same films.
     """
-    one, other = (table[table["part"] == part].sort_values("file", ignore_index=True) for table in (first, second))
+    one, other = (
+        each.films[each.films["part"] == part].sort_values("file", ignore_index=True) for each in (first, second)
+    )
     films = ["file", "patient", "class"]
     if not one[films].equals(other[films]):
         shared = len(one.merge(other, on=films))
         raise UserError(
             f"the runs cannot be compared: of their {part} films, {len(one)} and {len(other)}, {shared} are the same"
         )
-    return paired_difference(_figures(one), _figures(other), one["patient"].to_numpy(str))
+    patients = one["patient"].to_numpy(str)
+    table = paired_difference(_figures(one), _figures(other), patients)
+    if first.boxes is None or second.boxes is None or first.true_boxes is None:
+        return table
+    truths = _of_films(first.true_boxes, one["file"], PLACE)
+    ours, theirs = (_detections(boxes, one["file"]) for boxes in (first.boxes, second.boxes))
+    # Pixels cannot be counted without the films' sizes, which the tables do not have, so any size will do.
+    of_boxes = localization_difference(truths, ours, theirs, 1, patients).drop("pixel_accuracy")
+    return pd.concat([table, of_boxes.add_prefix("boxes/", axis=0)])
+
+
+def _detections(boxes: pd.DataFrame, files: pd.Series) -> Detections:
+    threshold = boxes.loc[boxes["shown"].astype(bool), "confidence"].min()  # without any NaN, which shows none
+    return Detections(_of_films(boxes, files, [*PLACE, "confidence"]), threshold)
+
+
+def _of_films(boxes: pd.DataFrame, files: pd.Series, columns: list[str]) -> list[np.ndarray]:
+    """The `columns`, float (K, C), of the boxes of each of `files`."""
+    of_film = {file: rows[columns].to_numpy(float) for file, rows in boxes.groupby("file")}
+    none = np.empty((0, len(columns)))
+    return [of_film.get(file, none) for file in files]
 
 
 def _figures(films: pd.DataFrame) -> Callable[[np.ndarray], Figures]:

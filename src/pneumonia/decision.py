@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pneumonia.errors import UserError
 from pneumonia.files import whole_file
 from pneumonia.labels import class_sets, count_healthy
+from pneumonia.localization.postprocessing import Postprocessing
 
 
 def probability_of_pneumonia(probabilities: np.ndarray, healthy: int) -> np.ndarray:
@@ -27,12 +28,22 @@ def call(probabilities: np.ndarray, threshold: float, healthy: int) -> np.ndarra
     return np.where(sick, likeliest, probabilities[:, :healthy].argmax(axis=1))
 
 
+class Localization(BaseModel):
+    """How the map of a localiser becomes boxes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    head: str
+    """Whose `decode` reads the map: a name in `localization.heads.HEADS`."""
+    postprocessing: Postprocessing
+
+
 class Decision(BaseModel):
     """How a network is used: the films that it takes, and what is called pneumonia."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    task: Literal["binary", "multiclass"]
+    task: Literal["binary", "multiclass", "localize"]
     classes: list[str]
     """In the order of the network's outputs, those without pneumonia first."""
     image_size: int = Field(gt=0)
@@ -45,6 +56,8 @@ class Decision(BaseModel):
     """From which calibrated probability of pneumonia on a film is called sick."""
     rule: str
     """How the threshold was chosen."""
+    localization: Localization | None = None
+    """Of task `localize` alone."""
 
     @property
     def healthy(self) -> int:
@@ -56,12 +69,14 @@ class Decision(BaseModel):
         may_be = class_sets(self.task)
         if self.classes not in may_be:
             raise ValueError(f"classes are {self.classes}; those of {self.task} are {' or '.join(map(str, may_be))}")
+        if (self.task == "localize") != (self.localization is not None):
+            raise ValueError(f"task is {self.task}; a localization belongs to localize, and to no other")
         return self
 
     def save(self, path: Path) -> None:
         """Write JSON."""
         with whole_file(path) as partial:
-            partial.write_text(self.model_dump_json(indent=2) + "\n")
+            partial.write_text(self.model_dump_json(indent=2, exclude_none=True) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -14,7 +14,7 @@ from pneumonia.files import whole_file
 from pneumonia.registered import registered_model
 
 if TYPE_CHECKING:
-    from pneumonia.classifier import Classifier
+    from pneumonia.classifier import Answer, Classifier
 
 SUFFIXES = (".dcm", ".dicom", ".jpeg", ".jpg", ".png")
 """Of the files that are taken out of a folder, in small or capital letters."""
@@ -26,8 +26,9 @@ Format = Literal["table", "csv", "json"]
 def predict(places: Sequence[Path], model: str, overlays: Path | None, form: Format, output: Path | None) -> int:
     """Write a row a film of `places`, files or folders, with `COLUMNS`; how many films gave no answer but a `reason`.
 
-    `model` is the registry's address of one. Where `overlays` is given, a picture of what each answer rests on goes
-    there. Without `output` the rows go to stdout.
+    `model` is the registry's address of one. A localiser's rows have `boxes` too: JSON, or how many in a table. Where
+    `overlays` is given, a picture of what each answer rests on goes there: the boxes of a localiser, or else the heat
+    of Grad-CAM. Without `output` the rows go to stdout.
 
     Raises:
         UserError: a folder without films, a model that cannot be had, or a place that cannot be written to.
@@ -40,7 +41,7 @@ def predict(places: Sequence[Path], model: str, overlays: Path | None, form: For
             _make_directory(directory)
     with registered_model(model) as (directory, version):
         # Here, since Keras takes seconds that a mistake above need not wait for.
-        from pneumonia.classifier import Answer, Classifier
+        from pneumonia.classifier import Answer, Classifier, boxes_as_json
 
         classifier = Classifier.load(directory)
         rows, shared = [], Path(os.path.commonpath([file.resolve().parent for file in files]))
@@ -48,12 +49,15 @@ def predict(places: Sequence[Path], model: str, overlays: Path | None, form: For
             row: dict[str, object] = {"file": str(file), "model_version": version}
             if isinstance(answer, Answer):
                 row |= {name: getattr(answer, name) for name in ("label", "probability", "threshold", "remark")}
+                if answer.boxes is not None:
+                    row["boxes"] = str(len(answer.boxes)) if form == "table" else boxes_as_json(answer.boxes)
                 if overlays:
-                    _write_overlay(classifier, file, overlays / f"{file.resolve().relative_to(shared)}.png")
+                    _write_overlay(classifier, answer, file, overlays / f"{file.resolve().relative_to(shared)}.png")
             else:
                 row["reason"] = str(answer)
             rows.append(row)
-    table = pd.DataFrame(rows, columns=COLUMNS)
+        columns = COLUMNS + ["boxes"] * (classifier.decision.localization is not None)
+    table = pd.DataFrame(rows, columns=columns)
     _write(table, form, output)
     return int(table["reason"].notna().sum())
 
@@ -85,17 +89,15 @@ def _make_directory(directory: Path) -> None:
         raise UserError(f"{directory}: cannot be made a folder ({error.strerror})") from error
 
 
-def _write_overlay(classifier: "Classifier", file: Path, picture: Path) -> None:
+def _write_overlay(classifier: "Classifier", answer: "Answer", file: Path, picture: Path) -> None:
     from PIL import Image
 
-    from pneumonia.gradcam import grad_cam, overlay
-    from pneumonia.radiograph import read_radiograph, resize
+    from pneumonia.evidence import show_evidence
+    from pneumonia.radiograph import read_radiograph
 
-    film = read_radiograph(file)
-    packed = resize(film.pixels, classifier.decision.image_size)
-    heat = grad_cam(classifier.network, packed[None, ..., None], healthy=classifier.decision.healthy)[0]
+    film = read_radiograph(file).pixels
     with whole_file(picture) as partial:
-        Image.fromarray(overlay(film.pixels, heat)).save(partial)
+        Image.fromarray(show_evidence(classifier, answer, film, film)).save(partial)
 
 
 def _write(table: pd.DataFrame, form: Format, output: Path | None) -> None:

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from pneumonia.comparison import compare, read_predictions
+from pneumonia.comparison import TABLES, Predictions, compare, read_predictions
 from pneumonia.errors import UserError
 from pneumonia.evaluation.evaluate import Evaluation
 from pneumonia.params import Params
@@ -20,8 +20,10 @@ from pneumonia.tracking import store_lock
 CHAMPION, CHALLENGER = "champion", "challenger"
 CHAMPIONS = "champions"
 """The tag of a registered model that has the versions that were champion, one after the other."""
-TAGGED = ("roc_auc", "sensitivity", "specificity", "accuracy")
-"""The figures whose test intervals are tags of the version."""
+TAGGED = ("roc_auc", "sensitivity", "specificity", "accuracy", "boxes/map")
+"""The figures whose intervals are tags of the version, where it has them."""
+DECISIVE = {"boxes/map": "mean average precision", "classes/roc_auc": "AUC", "roc_auc": "AUC"}
+"""The figures that may decide, in words: the first one that both versions have does."""
 
 
 def register(params: Params, evaluation: Evaluation, card: str, data: Path, models: Path, reports: Path) -> str:
@@ -29,15 +31,15 @@ def register(params: Params, evaluation: Evaluation, card: str, data: Path, mode
 
     It becomes champion where there is none; where the champion knew generated films only, and this one is better than
     chance on real ones; or where the paired comparison on the same validation films favours it: the 95 % interval of
-    the difference in AUC is above 0. Else it becomes challenger. Returns the decision and its reason, which is also a
-    tag of the version; `card` is its description.
+    the difference in AUC, of localisers in the mean average precision, is above 0. Else it becomes challenger. Returns
+    the decision and its reason, which is also a tag of the version; `card` is its description.
     """
     name = f"pneumonia-{params.task}"
     logged = log_radiograph_model(models, "model", registered_model_name=name)
     client, version = MlflowClient(), str(logged.registered_model_version)
     client.update_model_version(name, version, description=card)
     tags = {**_tags(params, evaluation, data), "git.commit": _commit(client)}
-    predictions = pd.read_csv(reports / "predictions.csv", dtype={"patient": str, "file": str}, keep_default_na=False)
+    predictions = Predictions.read([reports / name for name in TABLES if (reports / name).is_file()])
     # One at a time: of two runs that finish at once the second is compared with the first.
     with store_lock():
         alias, reason = _decide(_champion(client, name), tags, predictions, evaluation.intervals)
@@ -114,6 +116,7 @@ def _tags(params: Params, evaluation: Evaluation, data: Path) -> dict[str, str]:
         f"{part}.{figure}": "{value:.4f} ({low:.4f} to {high:.4f})".format(**rows.loc[(part, figure)])
         for part in ("val", "test")
         for figure in TAGGED
+        if (part, figure) in rows.index
     }
     return {
         "dataset": params.dataset,
@@ -158,7 +161,7 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
 
 
 def _decide(
-    champion: ModelVersion | None, tags: dict[str, str], predictions: pd.DataFrame, intervals: pd.DataFrame
+    champion: ModelVersion | None, tags: dict[str, str], predictions: Predictions, intervals: pd.DataFrame
 ) -> tuple[str, str]:
     """The alias of a newcomer with these `tags`, `predictions` and `intervals`, and why."""
     if champion is None:
@@ -175,9 +178,10 @@ def _decide(
         table = compare(read_predictions(str(champion.run_id)), predictions, "val")
     except UserError as error:
         return CHALLENGER, f"it cannot be compared with {name} ({error}); {by_hand}"
-    auc = table.loc["classes/roc_auc" if "classes/roc_auc" in table.index else "roc_auc"]
+    figure = next(figure for figure in DECISIVE if figure in table.index)
+    row = table.loc[figure]
     told = (
-        f"validation AUC {auc['second']:.4f} against {auc['first']:.4f} of {name}, difference "
-        f"{auc['difference']:+.4f} ({auc['low']:+.4f} to {auc['high']:+.4f})"
+        f"validation {DECISIVE[figure]} {row['second']:.4f} against {row['first']:.4f} of {name}, difference "
+        f"{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
     )
-    return (CHAMPION, told) if auc["low"] > 0 else (CHALLENGER, f"{told}; {by_hand}")
+    return (CHAMPION, told) if row["low"] > 0 else (CHALLENGER, f"{told}; {by_hand}")

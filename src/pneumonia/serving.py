@@ -32,7 +32,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, DataType, Schema
 from PIL import Image
 
-from pneumonia.classifier import FILES, Answer, Classifier
+from pneumonia.classifier import FILES, Answer, Classifier, boxes_as_json
 from pneumonia.decision import Decision
 
 T = TypeVar("T")
@@ -40,7 +40,19 @@ T = TypeVar("T")
 MAX_BYTES = 50_000_000
 """Of a film: the largest detectors give 38 million uncompressed."""
 
-REQUIREMENTS = ("keras", "mlflow", "numpy", "pandas", "pillow", "pydantic", "pydicom", "pyyaml", "tensorflow")
+REQUIREMENTS = (
+    "keras",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pydantic",
+    "pydicom",
+    "pyyaml",
+    "scikit-image",
+    "scipy",
+    "tensorflow",
+)
 """What the package code in the model imports to answer."""
 
 
@@ -51,7 +63,7 @@ OUTPUTS = {
     "model_version": DataType.string,
     "remark": DataType.string,
 }
-"""The columns of an answer: those of `classifier.Answer`, and which model gave it."""
+"""The columns of an answer: those of `classifier.Answer`, and which model gave it. A localiser has `boxes` too."""
 
 
 class RefusedFilm(MlflowException):
@@ -82,6 +94,8 @@ class RadiographModel(PythonModel):
     ) -> pd.DataFrame:
         """A row a film of the first column, in their order, with the columns `OUTPUTS` and those of `_class_columns`.
 
+        Of a localiser `boxes` is JSON, a list of objects with the fields of `classifier.Box`.
+
         Raises:
             RefusedFilm: one that cannot be used.
         """
@@ -91,7 +105,8 @@ class RadiographModel(PythonModel):
             if not isinstance(answer, Answer):
                 raise RefusedFilm(f"film {number}: {answer}")
             columns = {"model_version": self.model_version, **vars(answer)}
-            rows.append({name: columns[name] for name in OUTPUTS} | _class_columns(answer.probabilities))
+            row = {name: columns[name] for name in OUTPUTS} | _class_columns(answer.probabilities)
+            rows.append(row if answer.boxes is None else {**row, "boxes": boxes_as_json(answer.boxes)})
         return pd.DataFrame(rows)
 
 
@@ -107,6 +122,8 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
     decision = Decision.load(directory / "decision.json")
     package = Path(__file__).parent
     outputs = {**OUTPUTS, **_class_columns(dict.fromkeys(decision.classes, DataType.double))}
+    if decision.localization:
+        outputs["boxes"] = DataType.string
     return mlflow.pyfunc.log_model(
         name=name,
         python_model=str(package / "served_model.py"),

@@ -156,7 +156,15 @@ def log_training(facts: dict[str, Any]) -> None:
             mlflow.log_metric(name, value)
 
 
-WITH_INTERVAL = ("accuracy", "sensitivity", "specificity", "roc_auc", "classes/accuracy", "classes/roc_auc")
+WITH_INTERVAL = (
+    "accuracy",
+    "sensitivity",
+    "specificity",
+    "roc_auc",
+    "classes/accuracy",
+    "classes/roc_auc",
+    "boxes/map",
+)
 """The figures whose interval is beside them, as `…_low` and `…_high`."""
 
 

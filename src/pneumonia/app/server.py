@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 
 from pneumonia.classifier import Classifier
 from pneumonia.errors import UserError
-from pneumonia.gradcam import grad_cam, overlay
-from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, resize
+from pneumonia.evidence import show_evidence
+from pneumonia.radiograph import UnreadableRadiograph, read_radiograph
 from pneumonia.registered import registered_model
 from pneumonia.serving import MAX_BYTES
 
@@ -45,9 +45,9 @@ def serve(address: str, port: int) -> None:
 def make_app(classifier: Classifier, model: str) -> FastAPI:
     """The page at `/`; `/answer` takes the bytes of a film and gives JSON.
 
-    Its keys: `label`, `probability`, `threshold`, `remark` (see `classifier.Answer`), `model` as given here, and `film`
-    and `overlay` (with Grad-CAM's heat), base64 of PNG. A film that cannot be used is status 400 with the reason as
-    `detail`, one that is too long 413.
+    Its keys: `label`, `probability`, `threshold`, `remark` (see `classifier.Answer`), `model` as given here, `film` and
+    `overlay` (see `evidence.show_evidence`), base64 of PNG, and `evidence`, a word on the latter. A film that cannot be
+    used is status 400 with the reason as `detail`, one that is too long 413.
     """
     app = FastAPI(title="pneumonia", openapi_url=None)
     page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
@@ -79,8 +79,6 @@ async def _read_at_most(request: Request, limit: int) -> bytes:
 def _answer(classifier: Classifier, model: str, data: bytes) -> dict[str, str | float]:
     film = read_radiograph(data)
     [answer] = classifier.answer([film])
-    packed = resize(film.pixels, classifier.decision.image_size)
-    heat = grad_cam(classifier.network, packed[None, ..., None], healthy=classifier.decision.healthy)[0]
     shown = Image.fromarray(film.pixels)
     shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     pixels = np.asarray(shown)
@@ -91,7 +89,8 @@ def _answer(classifier: Classifier, model: str, data: bytes) -> dict[str, str | 
         "remark": answer.remark,
         "model": model,
         "film": _png(pixels),
-        "overlay": _png(overlay(pixels, heat)),
+        "evidence": "Grad-CAM" if answer.boxes is None else f"boxes: {len(answer.boxes)}",
+        "overlay": _png(show_evidence(classifier, answer, film.pixels, pixels)),
     }
 
 

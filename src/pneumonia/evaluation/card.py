@@ -14,9 +14,9 @@ CARD = """# {model} on {dataset} ({task})
 
 ## Intended use
 Frontal chest radiographs like those that it was trained on ({dataset}). It gives a calibrated probability of pneumonia
-and calls a film pneumonia from {threshold:.3f} on (chosen on validation films: {rule}). A film unlike the training
-films is answered with a remark; do not rely on such an answer. Not for lateral films, other body parts, or other
-questions.
+and calls a film pneumonia from {threshold:.3f} on (chosen on validation films: {rule}). {boxes}A film unlike the
+training films is answered with a remark; do not rely on such an answer. Not for lateral films, other body parts, or
+other questions.
 
 ## Data
 {data}
@@ -34,6 +34,10 @@ First weights: {weights}. {parameters:,} parameters, {image_size} x {image_size}
 {limits}
 """
 
+BOXES = (
+    "It draws boxes around opacities from a confidence of {threshold:.3f} on;\nof two with an IoU above {nms_iou:g} "
+    "the surer one; {shrink:.0%} as wide and high as found (all chosen on validation films). "
+)
 RESULTS_OF = {
     True: "On test films of other patients, which nothing was chosen on; 95 % intervals by bootstrap over patients.",
     False: "On test films, which nothing was chosen on; 95 % intervals by bootstrap over films. The source names no "
@@ -75,6 +79,7 @@ def render_card(
         task=params.task,
         threshold=decision.threshold,
         rule=decision.rule,
+        boxes=BOXES.format(**vars(decision.localization.postprocessing)) if decision.localization else "",
         temperature=decision.temperature,
         image_size=decision.image_size,
         data=data,

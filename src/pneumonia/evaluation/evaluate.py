@@ -14,65 +14,40 @@ from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 from pneumonia.calibration import (
     brier_score,
     expected_calibration_error,
-    fit_temperature,
     plot_reliability,
     reliability_table,
     scale,
 )
-from pneumonia.dataset import FilmBatches, open_images, read_part
+from pneumonia.dataset import open_images, read_part
 from pneumonia.decision import Decision, call, probability_of_pneumonia
 from pneumonia.evaluation.bootstrap import intervals, multiclass_intervals
+from pneumonia.evaluation.boxes import BoxEvaluation, evaluate_boxes, write_boxes
 from pneumonia.evaluation.encoding import encoding_report
 from pneumonia.evaluation.gallery import plot_errors, surest_errors
 from pneumonia.evaluation.metrics import SICK, figures, one_against_rest, pr_curve, roc_curve
-from pneumonia.evaluation.operating_point import Scored, Wanted, choose, choose_cross_fitted, compare_choices
+from pneumonia.evaluation.operating_point import Wanted, choose, choose_cross_fitted, compare_choices
+from pneumonia.evaluation.parts import Part, intervals_of, predict_parts, probabilities_of
 from pneumonia.evaluation.plots import plot_confusion, plot_curves, plot_history
 from pneumonia.evaluation.shortcuts import findings, plot_alterations, shortcut_report
 from pneumonia.evaluation.subgroups import figures_by_group, group_films
 from pneumonia.familiarity import fit as fit_familiarity
 from pneumonia.files import whole_directory, whole_file
-from pneumonia.labels import WITHOUT_PNEUMONIA, class_names, count_healthy
+from pneumonia.labels import WITHOUT_PNEUMONIA, class_names
 from pneumonia.params import Params
 from pneumonia.receptive_field import effective_receptive_field, layer_table, plot_receptive_field
 
 log = logging.getLogger(__name__)
 
-PARTS = ("val", "test")
 FILMS_FOR_RECEPTIVE_FIELD = 8
-
-
-@dataclass(frozen=True)
-class Part:
-    """The films of a part: their table, classes int64 (N,) of which the first `healthy` are without pneumonia, and the
-    network's probabilities, float (N, C).
-    """
-
-    films: pd.DataFrame
-    healthy: int
-    truth: np.ndarray
-    uncalibrated: np.ndarray
-    probabilities: np.ndarray
-
-    @property
-    def sick(self) -> np.ndarray:
-        """Which films show pneumonia of any kind, int64 (N,)."""
-        return (self.truth >= self.healthy).astype(int)
-
-    @property
-    def probability(self) -> np.ndarray:
-        """The calibrated probability of pneumonia, float (N,)."""
-        return probability_of_pneumonia(self.probabilities, self.healthy)
-
-    @property
-    def scored(self) -> Scored:
-        """The films as an operating point is chosen on them."""
-        return Scored(self.sick, self.probability, self.films["patient"].to_numpy(str))
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """What came out: `figures` by part, the operating point and its alternatives (`choices`), `intervals` of the
-    figures, figures of the `calibration` before and after, and the shortcuts found, in words."""
+    figures, figures of the `calibration` before and after, and the shortcuts found, in words.
+
+    Figures of a localiser's boxes begin with `boxes/`.
+    """
 
     figures: dict[str, dict[str, float]]
     decision: Decision
@@ -89,34 +64,38 @@ def evaluate(
 
     Writes in `models`: `decision.json` and `familiarity.npz`, which with the network make a classifier. In `reports`:
     `metrics.json`, `predictions.csv` (a row a film), and `evaluation/` with tables as CSV and everything as pictures.
+    A localiser is evaluated as the classifier that it contains, and then for its boxes (see `boxes`).
     """
     images, names = open_images(data / "clean"), class_names(params.task, params.dataset)
     train_rows, _, _ = read_part(data / "split.csv", "train", names)
     familiarity = fit_familiarity(images[train_rows])
-    parts, temperature = _predict(model, images, data / "split.csv", names)
+    classifier = _classifier_in(model)
+    parts, temperature = predict_parts(classifier, images, data / "split.csv", names)
     threshold, choices = _operating_point(parts["val"], parts["test"], params)
-    decision = Decision(
-        task=params.task,
-        classes=names,
-        image_size=images.shape[1],
-        min_size=params.clean.min_size,
-        temperature=temperature,
-        threshold=threshold,
-        rule=params.evaluate.threshold + (", cross-fitted" if params.evaluate.cross_fit else ""),
-    )
+    boxes = evaluate_boxes(model, params, parts, images, data) if params.task == "localize" else None
+    decision = _decide(params, images.shape[1], temperature, threshold, boxes)
     outcome = {part: figures(each.truth, each.probabilities, names, threshold) for part, each in parts.items()}
+    sure = pd.concat(_intervals(each, part, threshold, params.evaluate.draws) for part, each in parts.items())
+    if boxes:
+        outcome = {part: each | boxes.figures(part) for part, each in outcome.items()}
+        sure = pd.concat([sure, boxes.intervals])
     predictions = pd.concat(_table(each, part, names, threshold) for part, each in parts.items())
     with whole_directory(reports / "evaluation") as directory:
-        sure = pd.concat(_intervals(each, part, threshold, params.evaluate.draws) for part, each in parts.items())
         sure.to_csv(directory / "intervals.csv", index=False)
         choices.to_csv(directory / "choices.csv", index=False)
         calibration = _write_calibration(parts, directory)
         _write_curves(parts, names, threshold, directory)
         _write_encoding(parts, data, directory)
-        shortcuts = _write_alterations(model, images, parts["test"], temperature, params.evaluate.draws, directory)
-        _write_errors(model, images, predictions[predictions["part"] == "test"], parts["test"].healthy, data, directory)
+        shortcuts = _write_alterations(classifier, images, parts["test"], temperature, params.evaluate.draws, directory)
+        test = predictions[predictions["part"] == "test"]
+        _write_groups(test, data, directory)
+        if boxes:
+            write_boxes(boxes, images, data, directory)
+        else:
+            errors = plot_errors(classifier, images, surest_errors(test), parts["test"].healthy)
+            _save(errors, directory / "errors.png")
         _save(plot_history(history, weights), directory / "history.png")
-        _write_receptive_field(model, images, parts["val"].films["image"].to_numpy(), directory)
+        _write_receptive_field(classifier, images, parts["val"].films["image"].to_numpy(), directory)
     decision.save(models / "decision.json")
     familiarity.save(models / "familiarity.npz")
     with whole_file(reports / "predictions.csv") as partial:
@@ -126,22 +105,24 @@ def evaluate(
     return Evaluation(outcome, decision, choices, sure, calibration, shortcuts)
 
 
-def probabilities_of(model: keras.Model, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The network's probabilities, float64 (N, C), of films `rows` of `images`: of two classes both."""
-    predicted = np.asarray(model.predict(FilmBatches(images, rows), verbose=0), "float64")
-    return np.hstack([1 - predicted, predicted]) if predicted.shape[1] == 1 else predicted
+def _classifier_in(model: keras.Model) -> keras.Model:
+    """The network that gives a film's probabilities alone: `model`, or the part of a localiser that does."""
+    return model if len(model.outputs) == 1 else keras.Model(model.inputs, model.outputs[-1], name=model.name)
 
 
-def _predict(model: keras.Model, images: np.ndarray, split: Path, names: list[str]) -> tuple[dict[str, Part], float]:
-    """The parts, and the temperature that was fitted on the first of them."""
-    read = {part: read_part(split, part, names) for part in PARTS}
-    raw = {part: probabilities_of(model, images, rows) for part, (rows, _, _) in read.items()}
-    temperature = fit_temperature(read["val"][1], raw["val"])
-    parts = {
-        part: Part(films, count_healthy(names), truth, raw[part], scale(raw[part], temperature))
-        for part, (_, truth, films) in read.items()
-    }
-    return parts, temperature
+def _decide(
+    params: Params, image_size: int, temperature: float, threshold: float, boxes: BoxEvaluation | None
+) -> Decision:
+    return Decision(
+        task=params.task,
+        classes=class_names(params.task, params.dataset),
+        image_size=image_size,
+        min_size=params.clean.min_size,
+        temperature=temperature,
+        threshold=threshold,
+        rule=params.evaluate.threshold + (", cross-fitted" if params.evaluate.cross_fit else ""),
+        localization=boxes.localization if boxes else None,
+    )
 
 
 def _operating_point(val: Part, test: Part, params: Params) -> tuple[float, pd.DataFrame]:
@@ -163,17 +144,17 @@ def _table(part: Part, name: str, names: list[str], threshold: float) -> pd.Data
 
 
 def _intervals(part: Part, name: str, threshold: float, draws: int) -> pd.DataFrame:
-    """The figures with their intervals by patient and by image."""
+    """The figures of the films with their intervals (see `parts.intervals_of`)."""
     called = call(part.probabilities, threshold, part.healthy)
-    tables = []
-    for groups in (part.films["patient"].to_numpy(str), part.films["file"].to_numpy(str)):
+
+    def figures_by(groups: np.ndarray) -> pd.DataFrame:
         table = intervals(part.sick, part.probability, called >= part.healthy, groups, draws)
-        if part.probabilities.shape[1] > 2:
-            over_classes = multiclass_intervals(part.truth, part.probabilities, called, groups, draws)
-            table = pd.concat([table, over_classes.add_prefix("classes/", axis=0)])
-        tables.append(table)
-    by_image = tables[1][["low", "high"]].add_suffix("_by_image")
-    return tables[0].join(by_image).rename_axis("figure").reset_index().assign(part=name)
+        if part.probabilities.shape[1] == 2:
+            return table
+        over_classes = multiclass_intervals(part.truth, part.probabilities, called, groups, draws)
+        return pd.concat([table, over_classes.add_prefix("classes/", axis=0)])
+
+    return intervals_of(part, name, figures_by)
 
 
 def _write_calibration(parts: dict[str, Part], directory: Path) -> pd.DataFrame:
@@ -244,17 +225,13 @@ def _write_alterations(
     return findings(report)
 
 
-def _write_errors(
-    model: keras.Model, images: np.ndarray, test: pd.DataFrame, healthy: int, data: Path, directory: Path
-) -> None:
-    """Write the calls of the test films by group, and the surest errors."""
+def _write_groups(test: pd.DataFrame, data: Path, directory: Path) -> None:
+    """Write the calls of the test films by group."""
     facts = _read(data / "clean" / "index.csv")
     facts = facts.set_index("file").loc[test["file"]].reset_index()
     sick, called = (~test[column].isin(WITHOUT_PNEUMONIA).to_numpy() for column in ("class", "predicted"))
     right = (test["class"] == test["predicted"]).to_numpy()
     figures_by_group(group_films(facts), sick, called, right).to_csv(directory / "groups_test.csv", index=False)
-    errors = surest_errors(test)
-    _save(plot_errors(model, images, errors, healthy), directory / "errors.png")
 
 
 def _write_receptive_field(model: keras.Model, images: np.ndarray, rows: np.ndarray, directory: Path) -> None:

@@ -15,6 +15,10 @@ from pneumonia.evaluation.shortcuts import SUSPICIOUS
 from pneumonia.params import Params
 
 HEADLINES = {"roc_auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity", "accuracy": "accuracy"}
+LOCALISER = {"boxes/map": "mean average precision", "boxes/ap_50": "AP at IoU 0.5"}
+"""More of them, of a localiser."""
+BOXES = "boxes/"
+"""What the names of a localiser's figures begin with."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any],
     test = evaluation.intervals[evaluation.intervals["part"] == "test"].set_index("figure")
     headlines = [
         (shown, f"{test.at[name, 'value']:.3f}", f"{test.at[name, 'low']:.3f} to {test.at[name, 'high']:.3f}")
-        for name, shown in HEADLINES.items()
+        for name, shown in (HEADLINES | LOCALISER).items()
+        if name in test.index
     ]
     return environment.get_template("report.html.j2").render(
         title=f"{params.model} on {params.dataset}, {params.task}",
@@ -51,31 +56,73 @@ def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any],
 
 
 def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports: Path) -> list[Section]:
-    folder, decision = reports / "evaluation", evaluation.decision
+    folder = reports / "evaluation"
+    return [
+        _data(data, reports),
+        _training(facts, reports),
+        _figures(evaluation, folder),
+        *([_boxes(evaluation, folder)] if evaluation.decision.localization else []),
+        *_probabilities(evaluation, folder),
+        *_weaknesses(folder),
+    ]
+
+
+def _data(data: Path, reports: Path) -> Section:
     split = pd.read_csv(data / "split.csv", dtype=str, keep_default_na=False)
     counts = pd.crosstab(split["part"], split["class"]).assign(
         films=split["part"].value_counts(), patients=split.groupby("part")["patient"].nunique()
     )
+    return Section(
+        "Data",
+        tables=[("films by part and class", counts.reset_index())],
+        pictures=_pictures(reports / "clean", "samples"),
+    )
+
+
+def _training(facts: dict[str, Any], reports: Path) -> Section:
     cost = pd.DataFrame([(name.replace("_", " "), value) for name, value in facts.items()], columns=["what", "value"])
+    folder = reports / "evaluation"
+    return Section(
+        "Model and training",
+        tables=[("what it is and what it cost", cost)],
+        pictures=_pictures(folder, "history") + _pictures(reports, "batch") + _pictures(folder, "receptive_field"),
+    )
+
+
+def _figures(evaluation: Evaluation, folder: Path) -> Section:
+    of_boxes = evaluation.intervals["figure"].str.startswith(BOXES)
     curves = sorted(path.stem for path in folder.glob("curves*.png"))
+    return Section(
+        "How good, and how sure that is",
+        "Intervals of 95 %, by bootstrap over patients (low, high) and over images. Films are called at the "
+        "operating point.",
+        tables=[("", evaluation.intervals[~of_boxes])],
+        pictures=_pictures(folder, *curves, "confusion_test", "confusion_val"),
+    )
+
+
+def _boxes(evaluation: Evaluation, folder: Path) -> Section:
+    of_boxes = evaluation.intervals["figure"].str.startswith(BOXES)
+    localization = evaluation.decision.localization
+    assert localization is not None
+    chosen = localization.postprocessing
+    return Section(
+        "Where the opacities are",
+        f"A box is shown from a confidence of {chosen.threshold:.3f} on, without those that overlap a surer one by an "
+        f"IoU of more than {chosen.nms_iou:g}, and keeps {chosen.shrink:.0%} of its width and height: what gave the "
+        "best mean average precision (map) on validation films, weighted as if opacities were as frequent as among all "
+        "films but those of the test. The baseline is one average box wherever the classifier says opacity.",
+        tables=[
+            ("the model’s boxes, with intervals as above", evaluation.intervals[of_boxes]),
+            ("its difference from the average box, on the same draws", pd.read_csv(folder / "average_box.csv")),
+        ],
+        pictures=_pictures(folder, "boxes", "froc", "tuning"),
+    )
+
+
+def _probabilities(evaluation: Evaluation, folder: Path) -> list[Section]:
+    decision = evaluation.decision
     return [
-        Section(
-            "Data",
-            tables=[("films by part and class", counts.reset_index())],
-            pictures=_pictures(reports / "clean", "samples"),
-        ),
-        Section(
-            "Model and training",
-            tables=[("what it is and what it cost", cost)],
-            pictures=_pictures(folder, "history") + _pictures(reports, "batch") + _pictures(folder, "receptive_field"),
-        ),
-        Section(
-            "How good, and how sure that is",
-            "Intervals of 95 %, by bootstrap over patients (low, high) and over images. Films are called at the "
-            "operating point.",
-            tables=[("", evaluation.intervals)],
-            pictures=_pictures(folder, *curves, "confusion_test", "confusion_val"),
-        ),
         Section(
             "Operating point",
             f"A film is called pneumonia from a calibrated probability of {decision.threshold:.3f} on, chosen on "
@@ -89,6 +136,11 @@ def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports
             tables=[("before and after", evaluation.calibration)],
             pictures=_pictures(folder, "reliability"),
         ),
+    ]
+
+
+def _weaknesses(folder: Path) -> list[Section]:
+    return [
         Section(
             "Does it cheat?",
             "How well pneumonia follows from the files' encoding alone, and what is left of the model's score when the "

@@ -1,0 +1,161 @@
+"""How well a localiser finds opacities: boxes tuned on validation films, scored, and compared with an average box."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from pneumonia.dataset import FilmBatches, read_part
+from pneumonia.decision import Localization
+from pneumonia.evaluation.box_pictures import plot_boxes, plot_froc, plot_tuning
+from pneumonia.evaluation.parts import Part, intervals_of
+from pneumonia.labels import class_names
+from pneumonia.localization.baseline import average_box, baseline_candidates
+from pneumonia.localization.box_targets import read_boxes
+from pneumonia.localization.boxes import rescale
+from pneumonia.localization.figures import Detections, localization_difference, localization_figures
+from pneumonia.localization.heads import HEADS
+from pneumonia.localization.postprocessing import Postprocessing, prevalence_weights, tune
+from pneumonia.params import Params
+
+PLACE = ["x", "y", "width", "height"]
+MEANS = {"the first is better": "the average box is better", "the second is better": "the model is better"}
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found on the films of a part: the true boxes, float (T, 4) in pixels of the packed films, those of the
+    model, and those of the baseline, one average box.
+    """
+
+    part: Part
+    truths: list[np.ndarray]
+    model: Detections
+    average: Detections
+
+
+@dataclass(frozen=True, eq=False)
+class BoxEvaluation:
+    """What came out: how maps become boxes, what was tried for that, what was found on each part, the `intervals` of
+    its figures (see `parts.intervals_of`), and the model's paired `difference` from the average box.
+    """
+
+    localization: Localization
+    tuning: pd.DataFrame
+    found: dict[str, Found]
+    intervals: pd.DataFrame
+    difference: pd.DataFrame
+
+    def figures(self, part: str) -> dict[str, float]:
+        """The figures of a part, for `metrics.json`."""
+        rows = self.intervals[self.intervals["part"] == part].dropna(subset="value")
+        return dict(zip(rows["figure"], rows["value"].tolist(), strict=True))
+
+
+def evaluate_boxes(
+    localiser: keras.Model, params: Params, parts: dict[str, Part], images: np.ndarray, data: Path
+) -> BoxEvaluation:
+    """Decode the films of the `parts`, tune on those of `val` alone what becomes of the candidates, and score them.
+
+    `localiser` gives a map and a probability of `images`, uint8 (N, S, S). What is tuned is weighted as if opacities
+    were as frequent as among all films but those of the test, since there are as many validation films of each class.
+    """
+    size, draws = images.shape[1], params.evaluate.draws
+    boxes, decode = read_boxes(data / "clean"), HEADS[params.model].decode
+    truths = {name: [boxes[row] for row in part.films["image"]] for name, part in parts.items()}
+    train, _, _ = read_part(data / "split.csv", "train", class_names(params.task, params.dataset))
+    known = [boxes[row] for row in train]
+    prevalence = float(np.mean([len(each) > 0 for each in known + truths["val"]]))
+    weights = prevalence_weights(truths["val"], prevalence)
+
+    candidates = {name: _candidates(localiser, images, part, decode) for name, part in parts.items()}
+    settings = params.localize
+    chosen, tuning = tune(candidates["val"], truths["val"], settings.nms_iou, settings.shrink, weights)
+    typical = average_box(known)
+    averages = {name: baseline_candidates(typical, part.probability) for name, part in parts.items()}
+    baseline, _ = tune(averages["val"], truths["val"], nms_ious=[1], shrinks=[1], weights=weights)
+    found = {
+        name: Found(part, truths[name], _detect(candidates[name], chosen), _detect(averages[name], baseline))
+        for name, part in parts.items()
+    }
+    return BoxEvaluation(
+        Localization(head=params.model, postprocessing=chosen),
+        tuning,
+        found,
+        pd.concat(_intervals(each, name, size, draws) for name, each in found.items()),
+        pd.concat(_difference(each, name, size, draws) for name, each in found.items()),
+    )
+
+
+def write_boxes(evaluation: BoxEvaluation, images: np.ndarray, data: Path, directory: Path) -> None:
+    """Write tables and pictures into `directory`.
+
+    `boxes.csv` has all detections, of any confidence, and whether they are `shown`; `true_boxes.csv` the true boxes;
+    both in pixels of the films as they came.
+    """
+    index = pd.read_csv(data / "clean" / "index.csv", usecols=["height", "width"])
+    shapes, size = index[["height", "width"]].to_numpy(), images.shape[1]
+    tables: dict[str, list[pd.DataFrame]] = {"boxes": [], "true_boxes": []}
+    for name, found in evaluation.found.items():
+        films = found.part.films
+        detected = _in_films(found.model.ranked, films, name, shapes, size)
+        tables["boxes"].append(detected.assign(shown=detected["confidence"] >= found.model.threshold))
+        tables["true_boxes"].append(_in_films(found.truths, films, name, shapes, size))
+    for name, table in tables.items():
+        pd.concat(table).to_csv(directory / f"{name}.csv", index=False)
+    evaluation.tuning.to_csv(directory / "tuning.csv", index=False)
+    evaluation.difference.to_csv(directory / "average_box.csv", index=False)
+    test = evaluation.found["test"]
+    pictures = {
+        "boxes": plot_boxes(images, test.part.films, test.truths, test.model.shown()),
+        "froc": plot_froc(evaluation.intervals, evaluation.difference),
+        "tuning": plot_tuning(evaluation.tuning, evaluation.localization.postprocessing),
+    }
+    for name, picture in pictures.items():
+        picture.savefig(directory / f"{name}.png", dpi=100)
+
+
+def _candidates(
+    localiser: keras.Model, images: np.ndarray, part: Part, decode: Callable[[np.ndarray, int], np.ndarray]
+) -> list[np.ndarray]:
+    """Of each film, float (K, 5). A batch at a time: the maps of all films may not fit into memory."""
+    batches = FilmBatches(images, part.films["image"].to_numpy())
+    maps = (np.asarray(localiser.predict_on_batch(batches[number][0])[0]) for number in range(len(batches)))
+    return [decode(each, images.shape[1]) for batch in maps for each in batch]
+
+
+def _detect(candidates: list[np.ndarray], postprocessing: Postprocessing) -> Detections:
+    of_any_confidence = replace(postprocessing, threshold=0)
+    return Detections([of_any_confidence.apply(each) for each in candidates], postprocessing.threshold)
+
+
+def _intervals(found: Found, name: str, size: int, draws: int) -> pd.DataFrame:
+    def figures_by(groups: np.ndarray) -> pd.DataFrame:
+        return localization_figures(found.truths, found.model, size, groups, draws).add_prefix("boxes/", axis=0)
+
+    return intervals_of(found.part, name, figures_by)
+
+
+def _difference(found: Found, name: str, size: int, draws: int) -> pd.DataFrame:
+    patients = found.part.films["patient"].to_numpy(str)
+    table = localization_difference(found.truths, found.average, found.model, size, patients, draws)
+    named = table.replace({"means": MEANS}).rename(columns={"first": "average box", "second": "model"})
+    return named.add_prefix("boxes/", axis=0).reset_index(names="figure").assign(part=name)
+
+
+def _in_films(
+    boxes: Sequence[np.ndarray], films: pd.DataFrame, part: str, shapes: np.ndarray, size: int
+) -> pd.DataFrame:
+    """A row for each of the `boxes`, float (K, 4 or 5) of each of `films`, in pixels of the film as it came.
+
+    `shapes`, int (N, 2), are height and width of all films, `size` is that of the packed ones.
+    """
+    columns = [*PLACE, "confidence"][: boxes[0].shape[1]]
+    placed = [rescale(each, (size, size), tuple(shapes[row])) for each, row in zip(boxes, films["image"], strict=True)]
+    table = pd.DataFrame(np.concatenate(placed), columns=columns).round(dict.fromkeys(PLACE, 2))
+    table.insert(0, "file", np.repeat(films["file"].to_numpy(), [len(each) for each in boxes]))
+    table.insert(1, "part", part)
+    return table

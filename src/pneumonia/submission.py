@@ -1,0 +1,52 @@
+"""The CSV that the RSNA Pneumonia Detection Challenge 2018 takes (its page on Kaggle, Evaluation)."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from pneumonia.errors import UserError
+from pneumonia.files import whole_file
+from pneumonia.predicting import find_films
+from pneumonia.registered import registered_model
+
+
+def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
+    """Write a row a film of `places`, files or folders, to `output`; how many films could not be read.
+
+    `patientId` is the file's name without its suffix, as in the challenge; `PredictionString` has `confidence x y width
+    height` of each box, pixels of the film, one after the other with blanks between, the most confident first, and is
+    empty where there is none. `model` is the registry's address of a localiser. The reason of a film that cannot be
+    read goes to stderr.
+
+    Raises:
+        UserError: a folder without films, two films of one name, or a model that cannot be had or draws no boxes.
+    """
+    files = find_films(places)
+    [(name, count)] = Counter(file.stem for file in files).most_common(1)
+    if count > 1:
+        raise UserError(f"patientId {name!r} is that of {count} films; each may have one, its file's name")
+    with registered_model(model) as (directory, _):
+        # Here, since Keras takes seconds that a mistake above need not wait for.
+        from pneumonia.classifier import Answer, Box, Classifier
+
+        classifier = Classifier.load(directory)
+        if classifier.decision.localization is None:
+            task = classifier.decision.task
+            raise UserError(f"{model} draws no boxes, its task is {task!r}; it may be a version of pneumonia-localize")
+        rows, unreadable = [], 0
+        for file, answer in zip(tqdm(files, unit=" films", file=sys.stderr), classifier.answers(files), strict=True):
+            boxes: Sequence[Box] = ()
+            if isinstance(answer, Answer):
+                boxes = answer.boxes or ()
+            else:
+                unreadable += 1
+                print(f"{file}: {answer}", file=sys.stderr)
+            said = (f"{box.confidence:.4f} {box.x:.1f} {box.y:.1f} {box.width:.1f} {box.height:.1f}" for box in boxes)
+            rows.append((file.stem, " ".join(said)))
+    with whole_file(output) as partial:
+        pd.DataFrame(rows, columns=["patientId", "PredictionString"]).to_csv(partial, index=False)
+    return unreadable
