@@ -11,7 +11,10 @@ from PIL import Image
 from pneumonia.cleaning import clean
 from pneumonia.errors import UserError
 from pneumonia.params import Params, load_params
+from pneumonia.radiograph import resize
 from pneumonia.sources.raw import Box, Film, write_index
+
+from .dicom_files import dicom
 
 SIZE = 32
 
@@ -78,10 +81,20 @@ def test_row_k_of_the_index_is_image_k(raw: Raw) -> None:
     np.testing.assert_array_equal(images[2][:, [0, 12, 19, 31]], np.tile([0, 0, 200, 200], (SIZE, 1)))
     np.testing.assert_array_equal(images[1][[0, 12, 19, 31]].T, np.tile([200, 200, 0, 0], (SIZE, 1)))
     assert index.drop(columns="bytes").iloc[1:].values.tolist() == [
-        ["b.png", "bacterial", "patient of b.png", "train", 64, 96, "RGB", "PNG", "", "", "", ""],
-        ["c.png", "viral", "patient of c.png", "test", 96, 64, "L", "PNG", "", "", "", ""],
+        ["b.png", "bacterial", "patient of b.png", "train", 64, 96, "RGB", "PNG", "", "", "", "", ""],
+        ["c.png", "viral", "patient of c.png", "test", 96, 64, "L", "PNG", "", "", "", "", ""],
     ]
     assert index.loc[0, ["quality", "bytes"]].tolist() == ["75", (raw.directory / "a.jpeg").stat().st_size]
+
+
+def test_dicom_of_several_frames(raw: Raw, caplog: pytest.LogCaptureFixture) -> None:
+    frames = np.stack([grain(0), grain(1), grain(2)])
+    raw.add("three.dcm", dicom(frames[0], NumberOfFrames=3, PixelData=frames.tobytes(), PixelSpacing=[0.139, 0.139]))
+    raw.add("one.dcm", dicom(grain(3)))
+    images, index, _ = run(raw.write())
+    assert caplog.messages == ["three.dcm holds 3 frames: the first is packed"]
+    np.testing.assert_array_equal(images[1], resize(frames[0], SIZE))
+    assert index["spacing"].tolist() == ["", "0.139"]
 
 
 def test_each_reason(raw: Raw) -> None:
@@ -224,6 +237,8 @@ def test_report_tells_encodings_by_split_and_label(raw: Raw) -> None:
     assert told["by_official_split"]["train"]["normal"]["jpeg_quality"] == {"min": 90, "median": 91.5, "max": 93}
     assert told["by_official_split"]["test"]["pneumonia"]["jpeg_quality"] is None
     assert told["by_label"]["pneumonia"]["width"] == {"min": 200, "median": 200, "max": 200}
+    assert not {"boxes", "population"} & set(told)  # nothing is known of them
+    assert {path.name for path in (reports / "clean").iterdir()} == {"samples.png", "histograms.png"}
     for name in ("samples.png", "histograms.png"):
         picture = np.asarray(Image.open(reports / "clean" / name).convert("L"))
         assert picture.shape[1] > 500

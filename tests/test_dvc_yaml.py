@@ -17,7 +17,7 @@ STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 # by their values.
 PLUMBING = {f"src/pneumonia/{name}.py" for name in ("__init__", "params", "parameter_blocks", "errors", "files")}
 
-CHOICES = {"dataset": ["folder", "kermany", "medmnist", "phantom"], "model": list(MODELS)}
+CHOICES = {"dataset": ["folder", "kermany", "medmnist", "phantom", "rsna"], "model": list(MODELS)}
 """What dvc.yaml may put for `${dataset}` and `${model}`."""
 
 IMPORTED = """

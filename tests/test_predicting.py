@@ -20,6 +20,7 @@ from pneumonia.cli import app
 from pneumonia.models import resnet
 from pneumonia.params import Params
 
+from .dicom_files import dicom
 from .small_classifier import (
     brightness_network,
     decision,
@@ -31,7 +32,6 @@ from .small_classifier import (
     thorax,
     write_classifier,
 )
-from .test_radiograph import dicom
 
 COLUMNS = ["file", "label", "probability", "threshold", "model_version", "remark", "reason"]
 

@@ -5,6 +5,7 @@ The directory that `clean` writes is read by all later stages: `images.npy` (uin
 none.
 """
 
+import logging
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from pneumonia.packing import FACTS, pack_film, pixel_hashes
 from pneumonia.parameter_blocks import Compute
 from pneumonia.params import Params
 from pneumonia.sources.raw import BOX_COLUMNS, INDEX_COLUMNS, read_index
+
+log = logging.getLogger(__name__)
 
 
 def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
@@ -49,11 +52,13 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
         unsorted.unlink()
         kept[INDEX_COLUMNS + FACTS].to_csv(directory / "index.csv", index=False)
         rejected.to_csv(directory / "rejected.csv", index=False)
-        has_boxes = (raw / "boxes.csv").is_file()
-        boxes = pd.read_csv(raw / "boxes.csv", dtype={"file": str}) if has_boxes else pd.DataFrame(columns=BOX_COLUMNS)
-        scale_boxes(boxes, kept, params.clean.image_size).to_csv(directory / "boxes.csv", index=False)
+        boxes = None
+        if (raw / "boxes.csv").is_file():
+            boxes = scale_boxes(pd.read_csv(raw / "boxes.csv", dtype={"file": str}), kept, params.clean.image_size)
+        table = pd.DataFrame(columns=BOX_COLUMNS) if boxes is None else boxes
+        table.to_csv(directory / "boxes.csv", index=False)
         images = np.load(directory / "images.npy", mmap_mode="r")
-        write_report(kept.reset_index(drop=True), images, rejected, raw, report)
+        write_report(kept.reset_index(drop=True), images, rejected, boxes, raw, report)
 
 
 def pack(films: pd.DataFrame, raw: Path, array: Path, params: Params) -> tuple[pd.DataFrame, dict[int, str]]:
@@ -76,6 +81,8 @@ def pack(films: pd.DataFrame, raw: Path, array: Path, params: Params) -> tuple[p
         else:
             images[len(facts)] = result.image
             facts[row] = {name: value for name, value in vars(result).items() if name != "image"}
+            if result.frames > 1:
+                log.warning("%s holds %d frames: the first is packed", films.at[row, "file"], result.frames)
     columns = pd.DataFrame.from_dict(facts, orient="index", columns=["fingerprint", *FACTS])
     readable = films.join(columns.astype({"quality": "Int64"}), how="inner")
     return readable.assign(packed_row=np.arange(len(readable))), reasons

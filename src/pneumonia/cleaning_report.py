@@ -10,33 +10,50 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from pneumonia.box_report import plot_box_samples, plot_boxes, summarize_boxes
 from pneumonia.files import whole_directory, whole_file
 from pneumonia.labels import LABELS
+from pneumonia.population_report import known_facts, plot_population, summarize_population
 from pneumonia.radiograph import read_radiograph
 
 SAMPLES_PER_LABEL = 8
 FILMS_PER_HISTOGRAM = 32  # of a label; to show the greys before, so many films are decoded once more
 
-_COLORS = dict(
-    zip(LABELS, ["#0072b2", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#56b4e9"], strict=True)
-)  # Okabe and Ito: for all eyes
+# Of Okabe and Ito, for all eyes. No source has both bacterial films and those of any opacity.
+_COLORS = dict(zip(LABELS, ["#0072b2", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#d55e00"], strict=True))
 
 
-def write_report(films: pd.DataFrame, images: np.ndarray, rejected: pd.DataFrame, raw: Path, report: Path) -> None:
-    """Write `report/clean.json`, `report/clean/samples.png` and `report/clean/histograms.png`.
+def write_report(
+    films: pd.DataFrame,
+    images: np.ndarray,
+    rejected: pd.DataFrame,
+    boxes: pd.DataFrame | None,
+    raw: Path,
+    report: Path,
+) -> None:
+    """Write `report/clean.json` and the pictures of `report/clean`.
 
-    `films` are the rows of `index.csv`, `images` what they index, `rejected` the rows of `rejected.csv`; `raw` is where
-    the originals lie.
+    These are `samples.png` and `histograms.png`; `population.png` where view, sex or age of any film is known;
+    `boxes.png` and `box_samples.png` where there are boxes. `films` are the rows of `index.csv`, `images` what they
+    index, `rejected` the rows of `rejected.csv`, `boxes` those of `boxes.csv`; `raw` is where the originals lie.
     """
+    numbers = summarize(films, rejected)
     with whole_directory(report / "clean") as pictures:
         _save(_sample_sheet(films, images), pictures / "samples.png")
         _save(_histograms(films, images, raw), pictures / "histograms.png")
+        if known_facts(films):
+            numbers["population"] = summarize_population(films)
+            _save(plot_population(films, _COLORS), pictures / "population.png")
+        if boxes is not None and len(boxes):
+            numbers["boxes"] = summarize_boxes(boxes, films, images.shape[1])
+            _save(plot_boxes(boxes, films, images.shape[1]), pictures / "boxes.png")
+            _save(plot_box_samples(boxes, films, images), pictures / "box_samples.png")
     with whole_file(report / "clean.json") as partial:
-        partial.write_text(json.dumps(summarize(films, rejected), indent=2) + "\n")
+        partial.write_text(json.dumps(numbers, indent=2) + "\n")
 
 
 def summarize(films: pd.DataFrame, rejected: pd.DataFrame) -> dict[str, Any]:
-    """The numbers of `clean.json`. Encodings are told by split and label, for a model can learn them for the label."""
+    """The numbers of any source. Encodings are told by split and label, for a model can learn them for the label."""
     splits = films["official_split"].replace("", "none")
     return {
         "kept": _summary(films),

@@ -39,7 +39,7 @@ def models() -> None:
     """
     with exit_on_user_error():
         params = load_params()
-    from pneumonia.parameter_blocks import Pretrained
+    from pneumonia.parameter_blocks import CenterNet, Pretrained
     from pneumonia.receptive_field import summary
 
     row = "{:13} {:>6} {:>12} {:>14} {:>15} {:>7}  {}"
@@ -47,7 +47,8 @@ def models() -> None:
     for name in MODELS:
         settings, module = getattr(params.models, name), import_module(f"pneumonia.models.{name}")
         cost = summary(module.build(settings, module.INPUT_SIZE, 1, None))
-        weights = "ImageNet" if isinstance(settings, Pretrained) else "none: starts from random ones, or your own file"
+        published = isinstance(settings, Pretrained | CenterNet)
+        weights = "ImageNet" if published else "none: starts from random ones, or your own file"
         million, giga = f"{cost.parameters / 1e6:.2f} M", f"{cost.multiply_adds / 1e9:.3f} G"
         print(row.format(name, module.INPUT_SIZE, million, giga, cost.receptive_field, cost.stride, weights))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, refuse_unusable, resize
 
-FACTS = ["width", "height", "mode", "format", "quality", "bytes", "view", "sex", "age"]
+FACTS = ["width", "height", "mode", "format", "quality", "bytes", "view", "sex", "age", "spacing"]
 """What is kept of a film beside its pixels: columns of `index.csv`."""
 
 
@@ -30,6 +30,8 @@ class PackedFilm:
     view: str
     sex: str
     age: float | None
+    spacing: float | None
+    frames: int
 
 
 def pack_film(path: Path, size: int, min_size: int) -> PackedFilm | str:
@@ -43,7 +45,7 @@ def pack_film(path: Path, size: int, min_size: int) -> PackedFilm | str:
     # Hashing the film itself would add a fifth to the time of decoding it, hashing the small image a hundredth.
     fingerprint = hashlib.sha256(f"{film.width} x {film.height}".encode() + image.tobytes()).hexdigest()
     facts = {name: getattr(film, name) for name in FACTS}
-    return PackedFilm(image, fingerprint, **facts)
+    return PackedFilm(image, fingerprint, frames=film.frames, **facts)
 
 
 def pixel_hashes(paths: Sequence[Path]) -> list[str]:

@@ -33,6 +33,12 @@ class Kermany(Block):
     origin: Literal["mendeley", "kaggle"]
 
 
+class Rsna(Block):
+    """See `sources.rsna`."""
+
+    path: Annotated[str, Field(min_length=1, max_length=4000)] | None
+
+
 class MedMnist(Block):
     """See `sources.medmnist`."""
 
@@ -50,6 +56,7 @@ class Datasets(Block):
 
     phantom: Phantom
     kermany: Kermany
+    rsna: Rsna
     medmnist: MedMnist
     folder: Folder
 
@@ -68,6 +75,7 @@ class Recommendations(Block):
 
     phantom: Recommended
     kermany: Recommended
+    rsna: Recommended
     medmnist: Recommended
     folder: Recommended
 
@@ -190,6 +198,12 @@ class Pretrained(Block):
     recommended: Recipe
 
 
+class ResNetSeg(Scratch):
+    """See `models.resnet_seg`."""
+
+    filters: Annotated[StrictInt, Field(ge=4, le=256)]
+
+
 def _published_width(alpha: float) -> float:
     if alpha not in (published := (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)):
         raise ValueError(f"is {alpha:g}; it should be one of {', '.join(map(str, published))}")
@@ -235,7 +249,7 @@ class Models(Block):
     densenet121: Pretrained
     efficientnet: Pretrained
     convnext: Pretrained
-    resnet_seg: Scratch
+    resnet_seg: ResNetSeg
     centernet: CenterNet
 
 

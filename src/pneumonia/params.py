@@ -53,7 +53,7 @@ class Params(Block):
     """The whole of params.yaml, `auto` already replaced by what it means."""
 
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)]
-    dataset: Literal["phantom", "kermany", "medmnist", "rsna", "folder"]
+    dataset: Literal["phantom", "kermany", "rsna", "medmnist", "folder"]
     task: Literal["binary", "multiclass", "localize"]
     model: Annotated[str, AfterValidator(_known_model)]
     datasets: Datasets

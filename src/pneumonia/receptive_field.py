@@ -6,6 +6,7 @@ et al., Understanding the Effective Receptive Field in Deep Convolutional Neural
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import keras
@@ -96,11 +97,15 @@ def layer_table(network: keras.Model) -> pd.DataFrame:
 
 
 def summary(network: keras.Model) -> Cost:
-    """What `network` costs and sees, up to its first output. It raises what `layer_table` does."""
-    table = layer_table(network)
-    last = table.dropna().iloc[-1]
-    parameters = keras.Model(network.inputs, network.outputs[0]).count_params()
-    return Cost(parameters, int(table["multiply_adds"].sum()), int(last["receptive_field"]), int(last["stride"]))
+    """What `network` costs up to its first output, and what it sees. It raises what `layer_table` does.
+
+    A localiser's first output is a map; it is its classifier, the second, whose last feature map is meant.
+    """
+    classifier = network.outputs[1 if len(network.outputs[0].shape) == 4 else 0]
+    last = layer_table(keras.Model(network.inputs, classifier)).dropna().iloc[-1]
+    counted = keras.Model(network.inputs, network.outputs[0])
+    multiply_adds = sum(_multiply_adds(operation, operation.output) for operation in _operations(counted))
+    return Cost(counted.count_params(), multiply_adds, int(last["receptive_field"]), int(last["stride"]))
 
 
 def effective_receptive_field(network: keras.Model, films: np.ndarray) -> np.ndarray:
@@ -224,6 +229,12 @@ def _through_window(operation: keras.Operation, field: Field, after: Shape) -> F
         before = missing // 2 if operation.padding in ("same", "valid") else operation.padding[axis][0]
         spans.append(Span(first - before * stride, last + (reach - before) * stride, stride * step, after[1 + axis]))
     return tuple(spans)
+
+
+def _operations(network: keras.Model) -> Iterator[keras.Operation]:
+    """All of them, those of models within it too."""
+    for operation in keras.Function(network.inputs[0], network.outputs[0]).operations:
+        yield from _operations(operation) if isinstance(operation, keras.Model) else [operation]
 
 
 def _multiply_adds(operation: keras.Operation, output: keras.KerasTensor) -> int:

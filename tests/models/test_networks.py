@@ -6,12 +6,12 @@ from pneumonia.errors import UserError
 from pneumonia.learner import compile_learner, make_learner, plain_inputs
 from pneumonia.models import alexnet, build_network, cnn, googlenet
 from pneumonia.models.ends import STANDARDISED, film_input, probabilities
-from pneumonia.params import MODELS
+from pneumonia.params import LOCALISERS, MODELS
 from pneumonia.receptive_field import summary
 
 SMALLEST = {"cnn": 64, "resnet": 32, "alexnet": 67, "googlenet": 80, "inception": 75}
 """Pixels a side; 32 for the others."""
-APPLICATIONS = [name for name in MODELS if name not in ("cnn", "resnet", "alexnet", "googlenet")]
+APPLICATIONS = [name for name in MODELS if name not in ("cnn", "resnet", "alexnet", "googlenet", *LOCALISERS)]
 
 
 def tiny(make_params, name: str, **changes):

@@ -2,12 +2,16 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pneumonia.deidentification import pseudonym
 from pneumonia.errors import UserError
 from pneumonia.parameter_blocks import Folder
 from pneumonia.sources import folder
 from pneumonia.sources.raw import read_index
+
+from ..dicom_files import dicom
 
 
 def write_files(root: Path, *names: str) -> Path:
@@ -41,7 +45,7 @@ def test_class_folders(tmp_path, compute, capsys):
         ["images/bacteria/2.dcm", "bacterial", "bacteria/2.dcm", ""],
         ["images/pneumonia/4.jpeg", "pneumonia", "pneumonia/4.jpeg", ""],
     ]
-    assert "warning: 4 of 4 films lie in no patient folder" in capsys.readouterr().err
+    assert "warning: 4 of 4 films name no patient" in capsys.readouterr().err
 
 
 def test_split_folders(tmp_path, compute):
@@ -61,7 +65,42 @@ def test_patient_folders(tmp_path, compute, capsys):
     assert [row[2] for row in index_of(films, tmp_path / "raw", compute)] == ["ben", "anna", "anna", "anna"]
     warnings = capsys.readouterr().err
     assert "patients with films in both train and test: 1 (the first is 'anna')" in warnings
-    assert "no patient folder" not in warnings
+    assert "name no patient" not in warnings
+
+
+def test_dicom_films_in_no_patient_folder_are_of_the_patient_that_they_name(tmp_path, compute, capsys, monkeypatch):
+    monkeypatch.setenv("PNEUMONIA_SALT", "salt")
+    films = tmp_path / "films"
+    numbers = {
+        "normal/1.dcm": "MRN-1",
+        "normal/2.DCM": "MRN-2",
+        "pneumonia/1.dcm": "MRN-1",
+        "pneumonia/ben/2.dcm": "MRN-1",
+    }
+    for name, number in numbers.items():
+        (films / name).parent.mkdir(parents=True, exist_ok=True)
+        (films / name).write_bytes(dicom(np.eye(40, dtype=np.uint8), PatientID=number))
+    write_files(films, "normal/broken.dcm")
+    (tmp_path / "raw").mkdir()
+    folder.fetch(Folder(path=str(films)), tmp_path / "raw", compute)
+    patients = read_index(tmp_path / "raw").set_index("file")["patient"].to_dict()
+    assert patients == {
+        "images/normal/1.dcm": pseudonym("1"),
+        "images/normal/2.DCM": pseudonym("2"),
+        "images/normal/broken.dcm": "normal/broken.dcm",
+        "images/pneumonia/1.dcm": pseudonym("1"),
+        "images/pneumonia/ben/2.dcm": "ben",
+    }
+    assert "warning: 1 of 5 films name no patient" in capsys.readouterr().err
+
+
+def test_a_patient_of_very_many_films_is_told_to_be_suspect(tmp_path, compute, capsys):
+    write_files(tmp_path / "few", *(f"normal/anna/{number}.png" for number in range(20)))
+    index_of(tmp_path / "few", tmp_path / "raw", compute)
+    assert "placeholder" not in capsys.readouterr().err
+    write_files(tmp_path / "many", *(f"normal/anna/{number}.png" for number in range(21)))
+    index_of(tmp_path / "many", tmp_path / "raw2", compute)
+    assert "warning: 21 of 21 films are of patient 'anna': is its number a placeholder?" in capsys.readouterr().err
 
 
 def test_links_hidden_and_other_files_are_ignored_and_counted(tmp_path, compute, capsys):

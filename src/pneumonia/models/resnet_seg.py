@@ -7,14 +7,14 @@ import keras
 from keras import layers
 
 from pneumonia.models.ends import UNIT, film_input
-from pneumonia.parameter_blocks import Scratch
+from pneumonia.parameter_blocks import ResNetSeg
 
 INPUT_SIZE = 256
 HALVINGS = 4
 BATCH_NORM_MOMENTUM = 0.9  # as in those notebooks; of 0.99 the mean takes some hundred steps to settle
 
 
-def build(settings: Scratch, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+def build(settings: ResNetSeg, image_size: int, outputs: int, weights: str | None) -> keras.Model:
     """The network (see `models`) with two outputs: the mask float32 (B, S, S, 1), and its maximum `probability` (B, 1).
 
     Raises:
@@ -23,7 +23,7 @@ def build(settings: Scratch, image_size: int, outputs: int, weights: str | None)
     if image_size % 2**HALVINGS:
         raise ValueError(f"it halves the film {HALVINGS} times, so the size may be a multiple of {2**HALVINGS}")
     film, x = film_input(image_size, UNIT)
-    filters = 32
+    filters = settings.filters
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name="stem")(x)
     for stage in range(1, HALVINGS + 1):
         filters *= 2

@@ -4,11 +4,14 @@
 films/normal/anna/1.png          films/train/normal/1.dcm
 films/pneumonia/ben/front.dcm    films/test/bacterial/2.dcm
 ```
+A DICOM film that lies in no such folder is of the patient whose number is in it.
 """
 
 import sys
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
+from pneumonia.deidentification import patient_hash
 from pneumonia.errors import UserError
 from pneumonia.parameter_blocks import Compute, Folder
 from pneumonia.params import user_path
@@ -26,6 +29,9 @@ CLASSES = {
     "virus": "viral",
 }
 """What a class folder may be called, in upper or lower case, and the label that it means."""
+
+PLACEHOLDER_SHARE, PLACEHOLDER_FILMS = 0.1, 20
+"""A patient of more films than either is suspect: anonymisers write one PatientID into all."""
 
 _LAYOUT = "class/*.{jpg,jpeg,png,dcm} or split/class/*"
 
@@ -57,7 +63,11 @@ def fetch(settings: Folder, directory: Path, compute: Compute) -> None:
 
 
 def _film(path: Path, name: str) -> Film:
-    """The row of a film. The folder right below its class is its patient, the same one in every class and split."""
+    """The row of a film.
+
+    The folder right below its class is its patient, the same one in every class and split; else the one that a DICOM
+    file names, else nobody but itself.
+    """
     *folders, _ = PurePosixPath(name).parts
     official_split = SPLITS[folders.pop(0).lower()] if folders and folders[0].lower() in SPLITS else ""
     if not folders:
@@ -69,9 +79,13 @@ def _film(path: Path, name: str) -> Film:
     return Film(
         file=f"images/{name}",
         label=CLASSES[class_folder.lower()],
-        patient=patient_folders[0] if patient_folders else name,
+        patient=patient_folders[0] if patient_folders else _patient_in(path / name) or name,
         official_split=official_split,
     )
+
+
+def _patient_in(film: Path) -> str:
+    return patient_hash(film) if film.suffix.lower() == ".dcm" else ""
 
 
 def _warnings(films: list[Film], ignored: int) -> list[str]:
@@ -80,8 +94,11 @@ def _warnings(films: list[Film], ignored: int) -> list[str]:
         warnings.append(f"ignored {ignored:,} entries: links, hidden ones and what is not {', '.join(SUFFIXES)}")
     alone = sum(film.file == f"images/{film.patient}" for film in films)
     if alone:
-        in_no_folder = f"{alone:,} of {len(films):,} films lie in no patient folder: each counts as its own patient"
-        warnings.append(f"{in_no_folder}, and films of one may be on both sides of a split")
+        nameless = f"{alone:,} of {len(films):,} films name no patient, by folder or in DICOM: each counts as its own"
+        warnings.append(f"{nameless}, and films of one may be on both sides of a split")
+    patient, most = Counter(film.patient for film in films).most_common(1)[0]
+    if most > max(PLACEHOLDER_SHARE * len(films), PLACEHOLDER_FILMS):
+        warnings.append(f"{most:,} of {len(films):,} films are of patient {patient!r}: is its number a placeholder?")
     sides = [{film.patient for film in films if film.official_split == split} for split in ("train", "test")]
     shared = sorted(sides[0] & sides[1])
     if shared:

@@ -1,0 +1,64 @@
+"""What names a person stays in the file: outside of it a patient is a salted hash.
+
+The hash is HMAC-SHA256 (RFC 2104) of DICOM's PatientID, keyed by a salt that only the owner of the films has: patient
+numbers are few enough to be tried one by one, so a hash without a secret would hide nothing.
+"""
+
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+import warnings
+from pathlib import Path
+
+from pneumonia.errors import UserError
+from pneumonia.files import whole_file
+from pneumonia.params import user_path
+
+SALT_FILE = ".pneumonia_salt"
+
+
+def patient_hash(file: Path) -> str:
+    """16 hex digits of the DICOM `file`'s PatientID; empty where there is none, or what lies there is no DICOM."""
+    from pydicom import dcmread  # here, since it takes time and most data sets have no DICOM
+
+    hush_pydicom()
+    try:
+        identity = str(dcmread(file, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID") or "")
+    except Exception:  # on broken bytes pydicom raises anything; `clean` will say what is wrong with them
+        return ""
+    return pseudonym(identity.strip()) if identity.strip() else ""
+
+
+def pseudonym(identity: str) -> str:
+    """16 hex digits that stand for `identity`: the same for the same salt, and without the salt nobody's."""
+    return hmac.new(_salt().encode(), identity.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def hush_pydicom() -> None:
+    """Silence what pydicom warns of: it quotes values. For each thread that reads, before it reads."""
+    # Not warnings.catch_warnings, which is for all threads at once: one would give its voice back to another.
+    warnings.filterwarnings("ignore", module=r"pydicom|pneumonia\.(dicom|deidentification)")
+    log = logging.getLogger("pydicom")
+    log.propagate = False
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())  # without any, Python would print warnings all the same
+
+
+def _salt() -> str:
+    """`PNEUMONIA_SALT`, or else what lies in `SALT_FILE` of the main repository, where it is made once."""
+    from filelock import FileLock  # here: whoever only reads films, as a served model does, needs none
+
+    if given := os.environ.get("PNEUMONIA_SALT"):
+        return given
+    file = user_path(SALT_FILE)
+    try:
+        with FileLock(f"{file}.lock"):  # experiments that start together must not make two
+            if not file.exists():
+                with whole_file(file) as partial:
+                    partial.touch(mode=0o600)
+                    partial.write_text(secrets.token_hex(32))
+            return file.read_text()
+    except OSError as error:
+        raise UserError(f"{file}: cannot be made or read ({error.strerror}); PNEUMONIA_SALT may be the salt") from error

@@ -1,0 +1,216 @@
+"""One DICOM file as one greyscale array, as a viewer shows it (PS3.3 C.11: modality LUT, then VOI LUT or window)."""
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from pneumonia.deidentification import hush_pydicom
+from pneumonia.film import Radiograph, UnreadableRadiograph, refuse_bomb, saturation, to_eight_bits, white_in_use
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""The transfer syntax whose whole data set is compressed."""
+
+MAGIC = b"DICM"
+BARE_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
+"""The group of the first element of a file without the 128 bytes and the `DICM` that should precede it."""
+
+TAGS = [
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData", "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths", "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence",
+    "VOILUTFunction", "WindowCenter", "WindowWidth", "ViewPosition", "PatientSex", "PatientAge", "PixelSpacing",
+    "ImagerPixelSpacing",
+]  # fmt: skip
+"""All that is read of a file. What names the patient is not among it, so it can turn up nowhere."""
+
+COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+VIEWS = ("AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO")
+SEXES = ("F", "M", "O")
+"""Only what DICOM defines is handed on: an element may hold anything, a name too."""
+
+YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+"""Of the units of a DICOM age."""
+OLDEST = 90
+"""All who are older are one group, since their age may name them: HIPAA's safe harbour (45 CFR 164.514(b)(2))."""
+POSSIBLE = 120
+"""Years; a greater age is a mistake of typing, and not known."""
+
+
+def is_dicom(data: bytes) -> bool:
+    """Whether `data`, a whole file, starts as DICOM does."""
+    return data[128:132] == MAGIC or data[:2] in BARE_STARTS
+
+
+def read_dicom(data: bytes) -> Radiograph:
+    """Decode the first frame of the bytes of a file; overlays are not drawn.
+
+    Raises:
+        UnreadableRadiograph: no pixels, neither grey nor RGB, a transfer syntax that is not read, corrupt. The reason
+            quotes nothing that the file says of the patient.
+    """
+    from pydicom import dcmread  # here, since it takes time and most data sets have no DICOM
+
+    hush_pydicom()
+    if DEFLATED in data:  # a megabyte of it may be gigabytes, which are inflated before anything can be looked at
+        raise UnreadableRadiograph("DICOM deflated: this transfer syntax is not read; save it uncompressed")
+    try:
+        dataset = dcmread(io.BytesIO(data), force=True, specific_tags=TAGS)
+        _complete(dataset)
+        return _film(dataset, _stored_greys(dataset), len(data))
+    except (UnreadableRadiograph, MemoryError):
+        raise
+    except Exception as error:  # on broken bytes pydicom raises anything; its messages quote what they stumbled on
+        raise UnreadableRadiograph(f"corrupt: DICOM that cannot be decoded ({type(error).__name__})") from None
+
+
+def _complete(dataset: "Dataset") -> None:
+    """Fill in what the standard requires and files lack, where it can be only one thing."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    for name in ("PixelData", "Rows", "Columns", "BitsAllocated", "PhotometricInterpretation"):
+        if not dataset.get(name):
+            raise UnreadableRadiograph(f"DICOM without {'pixels' if name == 'PixelData' else name}")
+    bits = dataset.get("BitsStored") or dataset.BitsAllocated
+    required = {"SamplesPerPixel": 1, "PixelRepresentation": 0, "BitsStored": bits, "HighBit": bits - 1}
+    for name, value in required.items():
+        if dataset.get(name) is None:
+            setattr(dataset, name, value)
+
+
+def _stored_greys(dataset: "Dataset") -> np.ndarray:
+    """The first frame as it is stored, (height, width), or (height, width, 3) with YBR already turned to RGB.
+
+    Unused bits, where old scanners kept overlays, are gone.
+    """
+    from pydicom.pixels.utils import get_expected_length, pixel_array
+    from pydicom.uid import JPEGBaseline8Bit
+
+    refuse_bomb(dataset.Columns, dataset.Rows)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated and len(dataset.PixelData) < get_expected_length(dataset):
+        raise UnreadableRadiograph(f"truncated: {len(dataset.PixelData):,} of {get_expected_length(dataset):,} bytes")
+    # An encoder drops the unused bits below those of a grey, a file without compression may keep them.
+    unused_below = 0 if syntax.is_encapsulated else dataset.HighBit + 1 - dataset.BitsStored
+    # Of the decoders that can do it Pillow's is the fastest by far; for the rest pydicom finds one.
+    plugin = "pillow" if syntax == JPEGBaseline8Bit else ""
+    try:
+        greys = pixel_array(dataset, index=0, decoding_plugin=plugin, bits_stored=dataset.BitsStored + unused_below)
+    except NotImplementedError:
+        name = syntax.name if syntax.is_transfer_syntax else "unknown"
+        raise UnreadableRadiograph(f"DICOM transfer syntax: {name} is not read") from None
+    return greys >> unused_below if unused_below else greys
+
+
+def _film(dataset: "Dataset", stored: np.ndarray, size: int) -> Radiograph:
+    mode, colour = str(dataset.PhotometricInterpretation), 0.0
+    if mode in ("MONOCHROME1", "MONOCHROME2"):
+        pixels = _shown(dataset, stored)
+        if mode == "MONOCHROME1":
+            pixels = 255 - pixels
+    elif mode in COLOURS and stored.dtype == np.uint8:
+        picture = Image.fromarray(stored)
+        pixels, colour = np.asarray(picture.convert("L")), saturation(picture)
+    else:
+        kind = mode if mode in (*COLOURS, "PALETTE COLOR") else "unknown"
+        raise UnreadableRadiograph(f"DICOM without greys: {kind}, {dataset.BitsStored} bits")
+    view, sex = str(dataset.get("ViewPosition")), str(dataset.get("PatientSex"))
+    return Radiograph(
+        pixels,
+        mode,
+        "DICOM",
+        None,
+        size,
+        colour,
+        view if view in VIEWS else "",
+        sex if sex in SEXES else "",
+        _years(str(dataset.get("PatientAge"))),
+        _spacing(dataset),
+        int(dataset.get("NumberOfFrames") or 1),
+    )
+
+
+def _shown(dataset: "Dataset", stored: np.ndarray) -> np.ndarray:
+    """Greys, (height, width) of any type, as uint8: from black to white of the LUTs, the window, or the bits stored."""
+    values: np.ndarray = stored
+    black, white = _stored_range(dataset, stored)
+    slope, intercept = _number(dataset, "RescaleSlope"), _number(dataset, "RescaleIntercept") or 0
+    if tables := dataset.get("ModalityLUTSequence"):
+        values, black, white = _looked_up(values, tables[0])
+    elif slope:
+        values = values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+        black, white = sorted([black * slope + intercept, white * slope + intercept])
+
+    width, centre = _number(dataset, "WindowWidth"), _number(dataset, "WindowCenter")
+    function = str(dataset.get("VOILUTFunction"))
+    exact = function in ("LINEAR_EXACT", "SIGMOID")  # anything else, or nothing, is LINEAR
+    if tables := dataset.get("VOILUTSequence"):
+        values, black, white = _looked_up(values, tables[0])
+    elif width is None or centre is None or width <= (0 if exact else 1):
+        pass  # no window, or a placeholder for one
+    elif function == "SIGMOID":  # PS3.3 C.11.2.1.3.1
+        values = 1 / (1 + np.exp(-4 * (values.astype(np.float32) - centre) / width))
+        black, white = 0, 1
+    else:  # PS3.3 C.11.2.1.2.1 and C.11.2.1.3.2
+        black, white = centre - width / 2, centre + width / 2 - (0 if exact else 1)
+    return to_eight_bits(values, black, white)
+
+
+def _stored_range(dataset: "Dataset", stored: np.ndarray) -> tuple[float, float]:
+    """Black and white of stored values: the range of the bits stored, not the one that the film happens to use.
+
+    But where all bits of a pixel count as used, that is often only said for want of knowledge.
+    """
+    bits, signed = dataset.BitsStored, dataset.PixelRepresentation == 1
+    if bits == dataset.BitsAllocated <= 16 and stored.min() >= 0:
+        return 0, white_in_use(stored)
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+
+def _looked_up(values: np.ndarray, lut: "Dataset") -> tuple[np.ndarray, float, float]:
+    """`values` through an item of a LUT sequence (PS3.3 C.11.1.1), and its black and white.
+
+    Own code, since pydicom 3.0 gives wrong greys for 8-bit tables of more than 256 entries, and none for 12-bit ones.
+    """
+    entries, first, bits = lut.LUTDescriptor
+    entries = entries or 2**16  # which does not fit into the descriptor
+    table: Any = lut.LUTData
+    if isinstance(table, bytes):  # 8 bits an entry or, also for tables of fewer bits, 16
+        little = lut.original_encoding[1] is not False
+        table = np.frombuffer(table, np.uint8 if len(table) < 2 * entries else "<u2" if little else ">u2")
+    table = np.asarray(table)[:entries]
+    if first >= 2**15 and values.min() < 0:
+        first -= 2**16  # a signed number that was written as an unsigned one
+    rows = np.clip(np.rint(values).astype(np.int32) - first, 0, len(table) - 1)
+    return table[rows], 0, 2**bits - 1
+
+
+def _number(dataset: "Dataset", name: str) -> float | None:
+    """The first value of an element, None where it is missing, empty or not finite."""
+    value = dataset.get(name)
+    first = np.ravel([] if value in (None, "") else value)[:1].astype(float)
+    return float(first[0]) if np.isfinite(first).any() else None
+
+
+def _spacing(dataset: "Dataset") -> float | None:
+    try:
+        return _number(dataset, "PixelSpacing") or _number(dataset, "ImagerPixelSpacing")
+    except ValueError:  # no number: the film can be seen all the same
+        return None
+
+
+def _years(age: str) -> float | None:
+    """Of DICOM's age string, as `034Y` or `006M`, or bare years, as RSNA has them; None of anything else."""
+    number, unit = (age, "Y") if age.isdecimal() else (age[:-1], age[-1:])
+    if not number.isdecimal() or unit not in YEARS:
+        return None
+    years = int(number) * YEARS[unit]
+    return min(years, OLDEST) if years <= POSSIBLE else None

@@ -1,0 +1,80 @@
+import keras
+import numpy as np
+import pytest
+
+from pneumonia.learner import compile_learner, make_learner, plain_inputs
+from pneumonia.localization.box_targets import BoxTargets
+from pneumonia.localization.boxes import iou
+from pneumonia.localization.heads import HEADS
+from pneumonia.models import build_network
+from pneumonia.parameter_blocks import Backbone
+
+SIZE = 64
+LEAST_OVERLAP = {"resnet_seg": 0.4, "centernet": 0.6}
+"""A mask of 4 × 4 places at this size cannot do better."""
+BOXES = [
+    np.array([[8.0, 12.0, 20.0, 24.0]]),
+    np.array([[36.0, 20.0, 16.0, 28.0], [6.0, 30.0, 20.0, 16.0]]),
+    np.empty((0, 4)),
+    np.array([[30.0, 6.0, 26.0, 18.0]]),
+]
+
+
+def localiser(make_params, name: str, **changes):
+    base = {"task": "localize", "model": name, "clean.image_size": SIZE, "train.augmentation.strength": 0}
+    narrow = {
+        "models.centernet.weights": "random",
+        "models.centernet.backbone": "resnet",
+        "models.resnet_seg.filters": 8,
+    }
+    return make_params(base | narrow | {"train.ema": 0} | changes)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_localiser_learns_boxes_by_heart_and_comes_back_bit_equal(make_params, tmp_path, name):
+    keras.utils.set_random_seed(0)
+    params, head = localiser(make_params, name), HEADS[name]
+    network = build_network(params).model
+    for layer in network.layers:
+        if hasattr(layer, "rate"):
+            layer.rate = 0.0
+    learner = make_learner(network, params.train, 0, head)
+    settings = params.train.model_copy(update={"schedule": "constant", "optimizer": "adam", "weight_decay": 0.0})
+    compile_learner(learner, settings, 3e-3, epochs=1, steps=1)
+    films = np.random.default_rng(0).integers(0, 255, (4, SIZE, SIZE), dtype=np.uint8)
+    targets = BoxTargets(BOXES, head, SIZE)(np.arange(4))
+    first = next(layer for layer in network.layers if layer.trainable_weights)
+    before = first.get_weights()[0]
+    for _ in range(150):
+        told = learner.train_on_batch(plain_inputs(films), targets, np.ones(4, "float32"), return_dict=True)
+    assert abs(first.get_weights()[0] - before).max() > 0
+    assert told["auc"] > 0.5
+    maps, probability = network(films[..., None], training=True)
+    assert (np.array(probability)[:, 0] > 0.5).tolist() == [True, True, False, True]
+    for predicted, truth in zip(np.array(maps), BOXES, strict=True):
+        candidates = head.decode(predicted, SIZE)
+        shown = candidates[candidates[:, 4] > 0.5]
+        assert len(shown) == len(truth)
+        assert not len(truth) or (iou(shown, truth).max(axis=0) > LEAST_OVERLAP[name]).all()
+    network.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    for one, other in zip(network(films[..., None]), loaded(films[..., None]), strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("backbone", Backbone.__args__)
+def test_a_detector_stands_on_any_backbone(make_params, backbone):
+    size = 128
+    params = localiser(make_params, "centernet", **{"models.centernet.backbone": backbone, "clean.image_size": size})
+    network = build_network(params).model
+    maps, probability = network.output_shape
+    assert probability == (None, 1)
+    assert maps[1] == maps[2] and abs(maps[1] - size / 8) <= 3
+    assert maps[3] == 6
+    # The heat is of all three levels: what changes the coarsest map changes it.
+    levels = [layer for layer in network.layers if layer.name.startswith("lateral_")]
+    assert [layer.name for layer in sorted(levels, key=lambda each: -each.input.shape[1])] == [
+        "lateral_fine",
+        "lateral_middle",
+        "lateral_coarse",
+    ]
