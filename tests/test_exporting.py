@@ -9,9 +9,21 @@ from typer.testing import CliRunner
 
 from pneumonia.classifier import Classifier
 from pneumonia.cli import app
+from pneumonia.exporting import export
 from pneumonia.models import resnet
+from pneumonia.radiograph import resize
 
-from .small_classifier import decision, png, register_classifier, thorax, write_classifier
+from .small_classifier import (
+    SIZE,
+    decision,
+    localising,
+    png,
+    register_classifier,
+    spot_localiser,
+    spotted,
+    thorax,
+    write_classifier,
+)
 
 REAL_FILMS = Path(__file__).parents[1] / ".." / "shared" / "data" / "chest_xray" / "test"
 
@@ -50,6 +62,23 @@ def test_other_runtimes_say_what_keras_says_of_any_number_of_films(registry, for
 
     again = CliRunner().invoke(app, ["export", "0.png", "--format", form, "--output", "out"])
     assert (again.exit_code, again.stderr) == (1, "error: out exists already; --output may be a new directory\n")
+
+
+@pytest.mark.parametrize("form", ["onnx", "saved_model"])
+def test_a_localiser_goes_with_its_map_and_its_probability(tmp_path, form):
+    network = spot_localiser()
+    films = np.stack([resize(spotted((20, 20, 40, 40, grey)), SIZE) for grey in (160, 220)])[..., None]
+    localising().save(tmp_path / "decision.json")
+    export(network, tmp_path / "decision.json", films, form, tmp_path / "out")
+    greys, expected = films.astype("float32"), network.predict(films, verbose=0)
+    if form == "onnx":
+        said = InferenceSession(tmp_path / "out" / "model.onnx").run(None, {"film": greys})
+    else:
+        loaded = tf.saved_model.load(tmp_path / "out" / "saved_model")
+        said = [output.numpy() for output in loaded.serve(greys)]
+    assert [each.shape for each in said] == [(2, SIZE, SIZE, 1), (2, 1)]
+    for got, want in zip(said, expected, strict=True):
+        assert got == pytest.approx(want, abs=1e-4)
 
 
 def test_it_is_checked_on_real_films(registry):

@@ -17,7 +17,7 @@ from pneumonia.registered import registered_model
 
 Format = Literal["onnx", "saved_model"]
 TOLERANCE = 1e-4
-"""By how much a probability may differ from Keras'."""
+"""By how much an output may differ from Keras'."""
 
 
 CHECKED = 32
@@ -49,7 +49,7 @@ def export(network: keras.Model, decision: Path, films: np.ndarray, kind: Format
     network gives, and `decision.json` (see `decision`). It is checked on `films`, uint8 (N, S, S, 1).
 
     Returns:
-        The greatest difference from Keras of a probability.
+        The greatest difference from Keras of a probability, or of a place of a localiser's map.
 
     Raises:
         UserError: `out` exists already, or the exported network says something else than Keras.
@@ -57,28 +57,28 @@ def export(network: keras.Model, decision: Path, films: np.ndarray, kind: Format
     if out.exists():
         raise UserError(f"{out} exists already; --output may be a new directory")
     greys = films.astype("float32")
-    expected = np.asarray(network.predict(greys, verbose=0))
+    expected = keras.tree.flatten(network.predict(greys, verbose=0))
     with whole_directory(out) as directory:
         run = _to_onnx(network, directory) if kind == "onnx" else _to_saved_model(network, directory)
-        difference = float(np.abs(run(greys) - expected).max())
+        difference = max(float(np.abs(got - want).max()) for got, want in zip(run(greys), expected, strict=True))
         if not difference <= TOLERANCE:
             raise UserError(f"the {kind} model differs from Keras by {difference:.2g}; at most {TOLERANCE:g} is right")
         shutil.copy(decision, directory / "decision.json")
     return difference
 
 
-def _to_onnx(network: keras.Model, directory: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _to_onnx(network: keras.Model, directory: Path) -> Callable[[np.ndarray], list[np.ndarray]]:
     import onnxruntime
 
     network.export(directory / "model.onnx", format="onnx", verbose=False)
     session = onnxruntime.InferenceSession(directory / "model.onnx", providers=["CPUExecutionProvider"])
     [film] = session.get_inputs()
-    return lambda greys: session.run(None, {film.name: greys})[0]
+    return lambda greys: session.run(None, {film.name: greys})
 
 
-def _to_saved_model(network: keras.Model, directory: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _to_saved_model(network: keras.Model, directory: Path) -> Callable[[np.ndarray], list[np.ndarray]]:
     import tensorflow as tf
 
     network.export(directory / "saved_model", format="tf_saved_model", verbose=False)
     loaded = tf.saved_model.load(directory / "saved_model")
-    return lambda greys: loaded.serve(greys).numpy()
+    return lambda greys: [output.numpy() for output in keras.tree.flatten(loaded.serve(greys))]

@@ -69,6 +69,7 @@ def test_a_film_gets_an_answer_and_a_picture_of_its_evidence(page):
     status, answer = ask(page, png(thorax(1)))
     assert status == 200
     assert answer["model"] == "pneumonia-binary version 1"
+    assert answer["evidence"] == "Grad-CAM"
     assert (answer["label"] == "pneumonia") == (answer["probability"] >= answer["threshold"] == 0.4)
     assert np.array_equal(np.asarray(picture(answer["film"])), thorax(1))
     assert picture(answer["overlay"]).size == (96, 96)
