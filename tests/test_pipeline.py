@@ -294,3 +294,33 @@ def test_a_changed_evaluation_makes_a_new_run_and_leaves_the_first(repository):
     [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
     assert run.data.tags["pneumonia.trained_in"] in before
     assert yaml.safe_load((repository.root / "dvc.lock").read_text())["stages"]["evaluate"]
+
+
+def test_boxes_are_learnt_scored_drawn_and_registered(repository):
+    """The task localize through every stage, and its registered model on one of the films as they came."""
+    before = {run.info.run_id for run in repository.mlflow_runs()}
+    detector = [
+        "-S",
+        "model=centernet",
+        "-S",
+        "models.centernet.backbone=resnet",
+        "-S",
+        "models.centernet.weights=random",
+    ]
+    repository.run("dvc", "exp", "run", "--temp", "-S", "task=localize", *detector)
+    [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
+    assert run.info.status == "FINISHED"
+    assert {"test/roc_auc", "test/boxes/map", "test/boxes/map_low", "val/boxes/map", "test/boxes/froc/1"} <= set(
+        run.data.metrics
+    )
+    client = repository.mlflow()
+    files = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "reports/evaluation")}
+    assert {"boxes.png", "froc.png", "boxes.csv", "average_box.csv"} <= files
+    version = client.get_model_version_by_alias("pneumonia-localize", "champion")
+    assert version.run_id == run.info.run_id
+
+    film = next((repository.root / "data" / "raw" / "images").iterdir())
+    answer = repository.run("pneumonia", "predict", str(film), "--model", "models:/pneumonia-localize@champion",
+                            "--format", "csv", "--overlay", "drawn")  # fmt: skip
+    assert "boxes" in answer
+    assert [picture.suffix for picture in (repository.root / "drawn").iterdir()] == [".png"]
