@@ -181,7 +181,7 @@ def _phases(params: Params, network: Network) -> list[Phase]:
     if isinstance(settings, Pretrained) and network.weights != "random":
         head = Phase("training the head", settings.head_epochs, settings.head_learning_rate, FIRST_HEAD_LAYER, False)
         return [head, Phase("fine-tuning", epochs, rate, settings.fine_tune_from, False)]
-    fixed_norms = isinstance(settings, CenterNet) and network.weights == "imagenet"
+    fixed_norms = isinstance(settings, CenterNet) and network.weights != "random"
     return [Phase("training all layers", epochs, rate, None, not fixed_norms)]
 
 

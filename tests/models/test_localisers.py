@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from pneumonia.errors import UserError
 from pneumonia.learner import compile_learner, make_learner, plain_inputs
 from pneumonia.localization.box_targets import BoxTargets
 from pneumonia.localization.boxes import iou
@@ -60,6 +61,19 @@ def test_a_localiser_learns_boxes_by_heart_and_comes_back_bit_equal(make_params,
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     for one, other in zip(network(films[..., None]), loaded(films[..., None]), strict=True):
         assert np.array_equal(one, other)
+
+
+def test_a_classifier_of_ones_own_is_where_a_detector_begins(make_params, tmp_path):
+    classifier = build_network(make_params({"model": "resnet", "clean.image_size": SIZE})).model
+    classifier.save(tmp_path / "classifier.keras")
+    path = str(tmp_path / "classifier.keras")
+    network = build_network(localiser(make_params, "centernet", **{"models.centernet.weights": path})).model
+    films = np.random.default_rng(0).integers(0, 255, (2, SIZE, SIZE, 1), dtype=np.uint8)
+    _, probability = network(films)
+    assert np.array_equal(probability, classifier(films))
+    other = {"models.centernet.weights": path, "models.centernet.backbone": "mobilenet"}
+    with pytest.raises(UserError, match="do not fit model centernet: its layer"):
+        build_network(localiser(make_params, "centernet", **other))
 
 
 @pytest.mark.parametrize("backbone", Backbone.__args__)

@@ -15,16 +15,20 @@ Shape = tuple[int, ...]
 def load_weights(model: keras.Model, path: Path) -> None:
     """Load a `.keras` or `.weights.h5` file into `model`, without its auxiliary heads.
 
+    A `.keras` file of a classifier loads into that of a localiser, whose map begins at random then.
+
     Raises:
         UserError: no such file, not such a file, or the first layer that does not fit, and why.
     """
     if not path.is_file():
         raise UserError(f"weights {path}: no such file")
-    if len(model.outputs) > 1:
-        model = keras.Model(model.input, model.outputs[0], name=model.name)
+    outputs = model.outputs
+    model = keras.Model(model.input, outputs[0], name=model.name)
     try:
         if path.suffix == ".keras":
             other = load_model(path, compile=False)
+            if len(outputs[0].shape) == 4 and len(other.outputs) == 1:
+                model = keras.Model(model.input, outputs[1], name=model.name)
             _check(model, [(layer.name, _shapes(layer)) for layer in other.layers if layer.weights], path)
             model.set_weights(other.get_weights())
         else:
