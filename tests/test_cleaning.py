@@ -218,7 +218,7 @@ def test_leftovers_of_an_interrupted_run_are_cleared(raw: Raw) -> None:
     raw.add("a.png", grain(0))
     run(raw.write())
     out = raw.directory.parent / "clean"
-    assert sorted(path.name for path in out.iterdir()) == ["images.npy", "index.csv", "rejected.csv"]
+    assert sorted(path.name for path in out.iterdir()) == ["boxes.csv", "images.npy", "index.csv", "rejected.csv"]
     assert not leftover.exists()
 
 

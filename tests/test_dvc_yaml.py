@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pneumonia.parameter_blocks import Backbone
 from pneumonia.params import MODELS
 
 REPOSITORY = Path(__file__).parents[1]
@@ -17,8 +18,12 @@ STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 # by their values.
 PLUMBING = {f"src/pneumonia/{name}.py" for name in ("__init__", "params", "parameter_blocks", "errors", "files")}
 
-CHOICES = {"dataset": ["folder", "kermany", "medmnist", "phantom", "rsna"], "model": list(MODELS)}
-"""What dvc.yaml may put for `${dataset}` and `${model}`."""
+CHOICES = {
+    "dataset": ["folder", "kermany", "medmnist", "phantom", "rsna"],
+    "model": list(MODELS),
+    "models.centernet.backbone": list(Backbone.__args__),
+}
+"""What dvc.yaml may put in the place of `${…}`."""
 
 IMPORTED = """
 import json, runpy, sys

@@ -23,7 +23,11 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
     [
         ("model", "incepton", ["model is 'incepton'; it should be one of cnn, resnet, alexnet"]),
         ("dataset", "kermny", ["dataset is 'kermny'", "'phantom'", "'folder'"]),
-        ("task", "segment", ["task is 'segment'", "'binary' or 'multiclass'"]),
+        ("task", "segment", ["task is 'segment'", "'binary', 'multiclass' or 'localize'"]),
+        ("model", "centernet", ["model is 'centernet'; for task binary it should be one of cnn, resnet, alexnet"]),
+        ("task", "localize", ["model is 'cnn'; for task localize it should be one of resnet_seg, centernet"]),
+        ("models.centernet.alpha", 0.4, ["models.centernet.alpha is 0.4; it should be one of 0.35, 0.5"]),
+        ("localize.shrink", [], ["localize.shrink is []", "at least 1 item"]),
         ("train.epochs", "ten", ["train.epochs is 'ten'", "integer, or auto"]),
         ("train.epochs", 0, ["train.epochs is 0", "greater than or equal to 1"]),
         ("train.batch_size", 2.5, ["train.batch_size is 2.5", "integer"]),
@@ -104,3 +108,12 @@ def test_relative_paths_start_at_the_main_repository(monkeypatch, tmp_path):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert user_path("films") == tmp_path / "films"
     assert user_path("/films") == Path("/films")
+
+
+def test_boxes_are_asked_only_of_sources_that_have_them_and_of_whole_films(make_params):
+    asked = {"task": "localize", "model": "centernet"}
+    make_params(asked)
+    with pytest.raises(UserError, match="dataset is 'kermany'; for task localize it should be one of phantom, rsna"):
+        make_params(asked | {"dataset": "kermany"})
+    with pytest.raises(UserError, match=r"train.mixup and train.cutmix should be 0 for task localize"):
+        make_params(asked | {"train.cutmix": 0.5})

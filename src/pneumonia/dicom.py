@@ -92,14 +92,15 @@ def _stored_greys(dataset: "Dataset") -> np.ndarray:
     Unused bits, where old scanners kept overlays, are gone.
     """
     from pydicom.pixels.utils import get_expected_length, pixel_array
-    from pydicom.uid import JPEGBaseline8Bit
+    from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
     refuse_bomb(dataset.Columns, dataset.Rows)
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated and len(dataset.PixelData) < get_expected_length(dataset):
         raise UnreadableRadiograph(f"truncated: {len(dataset.PixelData):,} of {get_expected_length(dataset):,} bytes")
-    # An encoder drops the unused bits below those of a grey, a file without compression may keep them.
-    unused_below = 0 if syntax.is_encapsulated else dataset.HighBit + 1 - dataset.BitsStored
+    # JPEG encoders drop the unused bits below those of a grey; RLE and files without compression may keep them.
+    kept = syntax == RLELossless or not syntax.is_encapsulated
+    unused_below = max(0, dataset.HighBit + 1 - dataset.BitsStored) if kept else 0
     # Of the decoders that can do it Pillow's is the fastest by far; for the rest pydicom finds one.
     plugin = "pillow" if syntax == JPEGBaseline8Bit else ""
     try:

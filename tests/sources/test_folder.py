@@ -72,10 +72,10 @@ def test_dicom_films_in_no_patient_folder_are_of_the_patient_that_they_name(tmp_
     monkeypatch.setenv("PNEUMONIA_SALT", "salt")
     films = tmp_path / "films"
     numbers = {
-        "normal/1.dcm": "MRN-1",
-        "normal/2.DCM": "MRN-2",
-        "pneumonia/1.dcm": "MRN-1",
-        "pneumonia/ben/2.dcm": "MRN-1",
+        "normal/1.dcm": "1",
+        "normal/2.DCM": "2",
+        "pneumonia/1.dcm": "1",
+        "pneumonia/ben/2.dcm": "1",
     }
     for name, number in numbers.items():
         (films / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """How well pneumonia follows from how a film was encoded, without looking at it.
 
-Where it does, a model may have learnt the encoding and not the disease: in the published Kermany films a JPEG quality
-over 90 means normal in 99 % of the training films, and in 60 % of the test films.
+Where it does, a model may have learnt the encoding and not the disease: most normal films among Kermany's published
+training films have a JPEG quality over 90, few others do, and none of the test films.
 """
 
 import numpy as np
