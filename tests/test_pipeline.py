@@ -315,7 +315,7 @@ def test_boxes_are_learnt_scored_drawn_and_registered(repository):
     )
     client = repository.mlflow()
     files = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "reports/evaluation")}
-    assert {"boxes.png", "froc.png", "boxes.csv", "average_box.csv"} <= files
+    assert {"boxes.png", "froc.png", "boxes.csv", "baselines.csv"} <= files
     version = client.get_model_version_by_alias("pneumonia-localize", "champion")
     assert version.run_id == run.info.run_id
 

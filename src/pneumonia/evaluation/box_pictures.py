@@ -62,7 +62,7 @@ def plot_boxes(
 
 
 def plot_froc(intervals: pd.DataFrame, difference: pd.DataFrame) -> Figure:
-    """Sensitivity at false positives a film on the test films, of the model with its intervals and of the average box.
+    """Sensitivity at false positives a film on the test films, of the model with its intervals and of the baselines.
 
     `intervals` and `difference` are those of `boxes.BoxEvaluation`.
     """
@@ -75,7 +75,8 @@ def plot_froc(intervals: pd.DataFrame, difference: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     spread = np.abs(mine[["low", "high"]].to_numpy().T - mine["value"].to_numpy())
     axes.errorbar(rates, mine["value"], spread, marker="o", capsize=3, label="model, with its 95 % interval")
-    axes.plot(rates, theirs["average box"], marker="o", color="grey", linestyle="--", label="one average box")
+    for (baseline, rows), style in zip(theirs.groupby("against", sort=False), ("--", ":"), strict=True):
+        axes.plot(rates, rows["baseline"], marker="o", color="grey", linestyle=style, label=baseline)
     axes.set_xscale("log", base=2)
     axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes.set(title="FROC of the test films", ylim=(0, 1.01))

@@ -13,7 +13,7 @@ from pneumonia.decision import Localization
 from pneumonia.evaluation.box_pictures import plot_boxes, plot_froc, plot_tuning
 from pneumonia.evaluation.parts import Part, intervals_of
 from pneumonia.labels import class_names
-from pneumonia.localization.baseline import average_box, baseline_candidates
+from pneumonia.localization.baseline import average_box, average_box_of_each_lung, baseline_candidates
 from pneumonia.localization.box_targets import read_boxes
 from pneumonia.localization.boxes import rescale
 from pneumonia.localization.figures import Detections, localization_difference, localization_figures
@@ -22,25 +22,25 @@ from pneumonia.localization.postprocessing import Postprocessing, prevalence_wei
 from pneumonia.params import Params
 
 PLACE = ["x", "y", "width", "height"]
-MEANS = {"the first is better": "the average box is better", "the second is better": "the model is better"}
+MEANS = {"the first is better": "the baseline is better", "the second is better": "the model is better"}
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
     """What was found on the films of a part: the true boxes, float (T, 4) in pixels of the packed films, those of the
-    model, and those of the baseline, one average box.
+    model, and those of the `baselines` by their names.
     """
 
     part: Part
     truths: list[np.ndarray]
     model: Detections
-    average: Detections
+    baselines: dict[str, Detections]
 
 
 @dataclass(frozen=True, eq=False)
 class BoxEvaluation:
     """What came out: how maps become boxes, what was tried for that, what was found on each part, the `intervals` of
-    its figures (see `parts.intervals_of`), and the model's paired `difference` from the average box.
+    its figures (see `parts.intervals_of`), and the model's paired `difference` from each baseline.
     """
 
     localization: Localization
@@ -74,11 +74,18 @@ def evaluate_boxes(
     candidates = {name: _candidates(localiser, images, part, decode) for name, part in parts.items()}
     settings = params.localize
     chosen, tuning = tune(candidates["val"], truths["val"], settings.nms_iou, settings.shrink, weights)
-    typical = average_box(known)
-    averages = {name: baseline_candidates(typical, part.probability) for name, part in parts.items()}
-    baseline, _ = tune(averages["val"], truths["val"], nms_ious=[1], shrinks=[1], weights=weights)
+    averages = {
+        "one average box": average_box(known),
+        "an average box in each lung": average_box_of_each_lung(known, size),
+    }
+    baselines: dict[str, dict[str, Detections]] = {name: {} for name in parts}
+    for baseline, typical in averages.items():
+        shown = {name: baseline_candidates(typical, part.probability) for name, part in parts.items()}
+        tuned, _ = tune(shown["val"], truths["val"], nms_ious=[1], shrinks=[1], weights=weights)
+        for name in parts:
+            baselines[name][baseline] = _detect(shown[name], tuned)
     found = {
-        name: Found(part, truths[name], _detect(candidates[name], chosen), _detect(averages[name], baseline))
+        name: Found(part, truths[name], _detect(candidates[name], chosen), baselines[name])
         for name, part in parts.items()
     }
     return BoxEvaluation(
@@ -107,7 +114,7 @@ def write_boxes(evaluation: BoxEvaluation, images: np.ndarray, data: Path, direc
     for name, table in tables.items():
         pd.concat(table).to_csv(directory / f"{name}.csv", index=False)
     evaluation.tuning.to_csv(directory / "tuning.csv", index=False)
-    evaluation.difference.to_csv(directory / "average_box.csv", index=False)
+    evaluation.difference.to_csv(directory / "baselines.csv", index=False)
     test = evaluation.found["test"]
     pictures = {
         "boxes": plot_boxes(images, test.part.films, test.truths, test.model.shown()),
@@ -141,9 +148,14 @@ def _intervals(found: Found, name: str, size: int, draws: int) -> pd.DataFrame:
 
 def _difference(found: Found, name: str, size: int, draws: int) -> pd.DataFrame:
     patients = found.part.films["patient"].to_numpy(str)
-    table = localization_difference(found.truths, found.average, found.model, size, patients, draws)
-    named = table.replace({"means": MEANS}).rename(columns={"first": "average box", "second": "model"})
-    return named.add_prefix("boxes/", axis=0).reset_index(names="figure").assign(part=name)
+    tables = []
+    for baseline, detections in found.baselines.items():
+        table = localization_difference(found.truths, detections, found.model, size, patients, draws)
+        named = table.replace({"means": MEANS}).rename(columns={"first": "baseline", "second": "model"})
+        rows = named.add_prefix("boxes/", axis=0).reset_index(names="figure")
+        rows.insert(0, "against", baseline)
+        tables.append(rows.assign(part=name))
+    return pd.concat(tables)
 
 
 def _in_films(

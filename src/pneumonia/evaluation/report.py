@@ -111,10 +111,14 @@ def _boxes(evaluation: Evaluation, folder: Path) -> Section:
         f"A box is shown from a confidence of {chosen.threshold:.3f} on, without those that overlap a surer one by an "
         f"IoU of more than {chosen.nms_iou:g}, and keeps {chosen.shrink:.0%} of its width and height: what gave the "
         "best mean average precision (map) on validation films, weighted as if opacities were as frequent as among all "
-        "films but those of the test. The baseline is one average box wherever the classifier says opacity.",
+        "films but those of the test. The baselines are average boxes of the training films, wherever the classifier "
+        "says opacity.",
         tables=[
             ("the model’s boxes, with intervals as above", evaluation.intervals[of_boxes]),
-            ("its difference from the average box, on the same draws", pd.read_csv(folder / "average_box.csv")),
+            (
+                "its difference from what knows nothing of where, on the same draws",
+                pd.read_csv(folder / "baselines.csv"),
+            ),
         ],
         pictures=_pictures(folder, "boxes", "froc", "tuning"),
     )
