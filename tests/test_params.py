@@ -115,5 +115,6 @@ def test_boxes_are_asked_only_of_sources_that_have_them_and_of_whole_films(make_
     make_params(asked)
     with pytest.raises(UserError, match="dataset is 'kermany'; for task localize it should be one of phantom, rsna"):
         make_params(asked | {"dataset": "kermany"})
-    with pytest.raises(UserError, match=r"train.mixup and train.cutmix should be 0 for task localize"):
-        make_params(asked | {"train.cutmix": 0.5})
+    for unusable in ({"train.cutmix": 0.5}, {"train.label_smoothing": 0.1}, {"train.loss": "focal"}):
+        with pytest.raises(UserError, match=r"should be 0 and train.loss cross_entropy for task localize"):
+            make_params(asked | unusable)

@@ -77,8 +77,12 @@ class Params(Block):
         if localize and self.dataset not in WITH_BOXES:
             may_be = ", ".join(WITH_BOXES)
             raise ValueError(f"dataset is {self.dataset!r}; for task localize it should be one of {may_be}")
-        if localize and (self.train.mixup or self.train.cutmix):
-            raise ValueError("train.mixup and train.cutmix should be 0 for task localize: boxes cannot be blended")
+        train = self.train
+        if localize and (train.mixup or train.cutmix or train.label_smoothing or train.loss != "cross_entropy"):
+            raise ValueError(
+                "train.mixup, cutmix and label_smoothing should be 0 and train.loss cross_entropy for task localize: "
+                "boxes have losses of their own and cannot be blended"
+            )
         return self
 
     @property
