@@ -1,0 +1,40 @@
+import keras
+import numpy as np
+import pandas as pd
+
+from pneumonia.augmentation import Augment
+from pneumonia.dataset import TrainingBatches
+from pneumonia.localization.box_targets import BoxTargets, read_boxes
+from pneumonia.localization.heads import HEADS
+
+SIZE = 64
+POSES = {"train.augmentation.horizontal_flip": True, "train.augmentation.rotation": 0, "train.augmentation.strength": 1}
+TONES = {
+    f"train.augmentation.{name}": 0 for name in ("gamma", "contrast", "brightness", "noise", "blur", "compression")
+}
+
+
+def test_each_row_has_the_boxes_of_its_film(tmp_path):
+    pd.DataFrame({"file": ["007.dcm", "a.dcm", "b.dcm"]}).to_csv(tmp_path / "index.csv", index=False)
+    rows = [["b.dcm", 1, 2, 3, 4], ["007.dcm", 5, 6, 7, 8], ["b.dcm", 9, 8, 7, 6]]
+    pd.DataFrame(rows, columns=["file", "x", "y", "width", "height"]).to_csv(tmp_path / "boxes.csv", index=False)
+    boxes = read_boxes(tmp_path)
+    assert [each.tolist() for each in boxes] == [[[5, 6, 7, 8]], [], [[1, 2, 3, 4], [9, 8, 7, 6]]]
+
+
+def test_the_maps_of_a_batch_show_where_its_films_are_bright(make_params):
+    """Films with a bright box, moved, stretched and mirrored as in training: the mask lies on what is bright."""
+    rng = np.random.default_rng(0)
+    boxes = [np.array([[*rng.integers(12, 30, 2), *rng.integers(10, 24, 2)]], float) for _ in range(16)]
+    images = np.zeros((16, SIZE, SIZE), np.uint8)
+    for image, [[x, y, width, height]] in zip(images, np.array(boxes, int), strict=True):
+        image[y : y + height, x : x + width] = 255
+    rows = pd.DataFrame({"image": range(16), "class": "opacity", "draws": 1, "augment": False, "weight": 1.0})
+    asked = {"task": "localize", "model": "resnet_seg", "clean.image_size": SIZE, "train.batch_size": 16}
+    params = make_params(asked | POSES | TONES)
+    feed = TrainingBatches(images, rows, params, boxes=BoxTargets(boxes, HEADS["resnet_seg"], SIZE))
+    inputs, masks, _ = feed[0]
+    assert len(set(np.sign(inputs["pose"][:, 0]))) == 2  # some are mirrored
+    films = keras.ops.convert_to_numpy(Augment(params.train.augmentation, 0)(**inputs, training=True))
+    for film, mask in zip(films[..., 0] > 127, masks[..., 0] > 0, strict=True):
+        assert (film & mask).sum() > 0.85 * (film | mask).sum()
