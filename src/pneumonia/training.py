@@ -82,11 +82,8 @@ def train(
     with data_parallel() as shards:
         _check_batch_size(params.train.batch_size, shards)
         network = build_network(params)
-        if resumed and resumed.weights != network.weights:
-            raise UserError(
-                f"the training that was killed began with weights {resumed.weights}, now there are {network.weights}; "
-                f"bring those back, or remove models/.checkpoint.npz to begin anew"
-            )
+        if resumed:
+            _require_weights(resumed.weights, network)
         agree(f"precision {precision}, weights {network.weights}, {len(resumed.rows) if resumed else 0} epochs done")
         # A model of the user's own has its output's bias already.
         if params.train.initial_bias and network.weights in ("random", "imagenet"):
@@ -97,9 +94,8 @@ def train(
         history = History(network, params.train, precision, on_epoch, resumed)
         batches = TrainingBatches(images, rows, params, shards, process(), box_targets)
         learner = make_learner(network.model, params.train, params.seed, head)
-        val_rows, val_classes = val
-        wanted = box_targets(val_rows) if box_targets else targets(val_classes, len(names))
-        validation = _validation_data(images, val_rows, wanted, shards)
+        wanted = box_targets(val[0]) if box_targets else targets(val[1], len(names))
+        validation = _validation_data(images, val[0], wanted, shards)
         _fit(learner, phases, batches, validation, history, params.train, resumed)
     return Trained(
         model=_in_float32(network.model, history.best, ["map", "probability"] if head else ["probability"]),
@@ -183,6 +179,14 @@ def _phases(params: Params, network: Network) -> list[Phase]:
         return [head, Phase("fine-tuning", epochs, rate, settings.fine_tune_from, False)]
     fixed_norms = isinstance(settings, CenterNet) and network.weights != "random"
     return [Phase("training all layers", epochs, rate, None, not fixed_norms)]
+
+
+def _require_weights(first: str, network: Network) -> None:
+    if first != network.weights:
+        raise UserError(
+            f"the training that was killed began with weights {first}, now there are {network.weights}; "
+            f"bring those back, or remove models/.checkpoint.npz to begin anew"
+        )
 
 
 def _check_batch_size(batch_size: int, shards: int) -> None:
