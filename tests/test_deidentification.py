@@ -127,7 +127,11 @@ def test_patient_of_a_file(tmp_path, monkeypatch):
     for name, number in names.items():
         (tmp_path / name).write_bytes(dicom(np.eye(40, dtype=np.uint8), PatientID=number))
     (tmp_path / "broken").write_bytes(b"no film")
-    hashes = {name: patient_hash(tmp_path / name) for name in (*names, "broken")}
-    assert hashes["a"] == hashes["b"] == pseudonym("MRN-1")
+    bare = pydicom.Dataset()
+    bare.update(pydicom.dcmread(tmp_path / "b"))
+    bare.save_as(tmp_path / "bare", enforce_file_format=False, implicit_vr=True, little_endian=True)
+    assert b"DICM" not in (tmp_path / "bare").read_bytes()
+    hashes = {name: patient_hash(tmp_path / name) for name in (*names, "broken", "bare")}
+    assert hashes["a"] == hashes["b"] == hashes["bare"] == pseudonym("MRN-1")
     assert hashes["c"] == pseudonym("MRN-2")
     assert hashes["none"] == hashes["blank"] == hashes["broken"] == ""
