@@ -9,6 +9,7 @@ from pneumonia.localization.boxes import iou
 from pneumonia.localization.heads import HEADS
 from pneumonia.models import build_network
 from pneumonia.parameter_blocks import Backbone
+from pneumonia.training import _phases
 
 SIZE = 64
 NONE = np.empty((0, 4))
@@ -74,6 +75,16 @@ def test_a_classifier_of_ones_own_is_where_a_detector_begins(make_params, tmp_pa
     other = {"models.centernet.weights": path, "models.centernet.backbone": "mobilenet"}
     with pytest.raises(UserError, match="do not fit model centernet: its layer"):
         build_network(localiser(make_params, "centernet", **other))
+
+
+def test_a_backbone_without_published_weights_starts_at_random_and_its_batch_norms_learn(make_params):
+    """In inference mode they would go by statistics of nothing."""
+    auto = localiser(make_params, "centernet", **{"models.centernet.weights": "auto"})
+    network = build_network(auto)
+    assert network.weights == "random"
+    assert all(phase.batch_norm_learns for phase in _phases(auto, network))
+    with pytest.raises(UserError, match="resnet has no published weights"):
+        build_network(localiser(make_params, "centernet", **{"models.centernet.weights": "imagenet"}))
 
 
 @pytest.mark.parametrize("backbone", Backbone.__args__)

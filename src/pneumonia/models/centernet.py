@@ -26,8 +26,10 @@ def build(settings: CenterNet, image_size: int, outputs: int, weights: str | Non
 
     Raises:
         ValueError: `image_size` is smaller than the backbone takes.
-        Exception: the ImageNet weights are neither in Keras' cache nor can be fetched.
+        Exception: the ImageNet weights are neither in Keras' cache nor can be fetched, or the backbone has none.
     """
+    if weights and settings.backbone == "resnet":
+        raise Exception("resnet has no published weights")
     backbone = import_module(f"pneumonia.models.{settings.backbone}").build(settings, image_size, 1, weights)
     fine, middle, coarse = (_last_map(backbone, image_size / stride) for stride in STRIDES)
     x = _lateral(coarse, "coarse")
