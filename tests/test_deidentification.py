@@ -2,6 +2,7 @@
 
 import io
 import stat
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,9 @@ import pydicom
 import pytest
 
 from pneumonia.deidentification import SALT_FILE, patient_hash, pseudonym
+from pneumonia.parameter_blocks import Compute
+from pneumonia.sources.raw import BOX_COLUMNS
+from pneumonia.sources.rsna import cut_to_films
 
 from .conftest import write_params
 from .dicom_files import dicom, saved
@@ -99,6 +103,15 @@ def test_no_output_of_a_run_names_anybody(films, tmp_path):
     ]
     assert named == []
     assert {"mlflow.db", "metrics.json", "report.html", "predictions.csv"} <= {path.name for path in outputs}
+
+
+def test_the_sizes_of_the_challenges_films_are_read_in_silence(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(identified_film(0, 0, ["SpecificCharacterSet"]))
+    boxes = pd.DataFrame([["a.dcm", 0.0, 0.0, 9.0, 9.0]], columns=BOX_COLUMNS)
+    with warnings.catch_warnings(record=True) as quoted:
+        warnings.simplefilter("always")
+        cut_to_films(boxes, tmp_path, Compute(scheduler="local", workers=1))
+    assert quoted == []
 
 
 def test_the_salt_makes_the_hash(tmp_path, monkeypatch):
