@@ -2,6 +2,7 @@
 
 import io
 import stat
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,9 @@ import pydicom
 import pytest
 
 from pneumonia.deidentification import SALT_FILE, patient_hash, pseudonym
+from pneumonia.parameter_blocks import Compute
+from pneumonia.sources.raw import BOX_COLUMNS
+from pneumonia.sources.rsna import cut_to_films
 
 from .conftest import write_params
 from .dicom_files import dicom, saved
@@ -101,6 +105,15 @@ def test_no_output_of_a_run_names_anybody(films, tmp_path):
     assert {"mlflow.db", "metrics.json", "report.html", "predictions.csv"} <= {path.name for path in outputs}
 
 
+def test_the_sizes_of_the_challenges_films_are_read_in_silence(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(identified_film(0, 0, ["SpecificCharacterSet"]))
+    boxes = pd.DataFrame([["a.dcm", 0.0, 0.0, 9.0, 9.0]], columns=BOX_COLUMNS)
+    with warnings.catch_warnings(record=True) as quoted:
+        warnings.simplefilter("always")
+        cut_to_films(boxes, tmp_path, Compute(scheduler="local", workers=1))
+    assert quoted == []
+
+
 def test_the_salt_makes_the_hash(tmp_path, monkeypatch):
     monkeypatch.setenv("PNEUMONIA_SALT", "Jefe")
     # RFC 4231, test case 2, whose key is "Jefe".
@@ -127,7 +140,11 @@ def test_patient_of_a_file(tmp_path, monkeypatch):
     for name, number in names.items():
         (tmp_path / name).write_bytes(dicom(np.eye(40, dtype=np.uint8), PatientID=number))
     (tmp_path / "broken").write_bytes(b"no film")
-    hashes = {name: patient_hash(tmp_path / name) for name in (*names, "broken")}
-    assert hashes["a"] == hashes["b"] == pseudonym("MRN-1")
+    bare = pydicom.Dataset()
+    bare.update(pydicom.dcmread(tmp_path / "b"))
+    bare.save_as(tmp_path / "bare", enforce_file_format=False, implicit_vr=True, little_endian=True)
+    assert b"DICM" not in (tmp_path / "bare").read_bytes()
+    hashes = {name: patient_hash(tmp_path / name) for name in (*names, "broken", "bare")}
+    assert hashes["a"] == hashes["b"] == hashes["bare"] == pseudonym("MRN-1")
     assert hashes["c"] == pseudonym("MRN-2")
     assert hashes["none"] == hashes["blank"] == hashes["broken"] == ""

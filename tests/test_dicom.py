@@ -192,6 +192,8 @@ def test_unreadable() -> None:
     assert reason(whole[:-1000]) == "truncated: 1,400 of 2,400 bytes"
     assert reason(whole[:200]).split(":")[0] in {"truncated", "corrupt", "DICOM without pixels"}
     assert reason(dicom(grain(), "PALETTE COLOR")) == "DICOM without greys: PALETTE COLOR, 8 bits"
+    three_greys = np.stack([grain()] * 3, axis=2)
+    assert reason(dicom(three_greys)) == "DICOM without greys: unknown, 8 bits"
     assert reason(dicom(grain(), Rows=60_000, Columns=60_000)).startswith("decompression bomb")
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = MPEG2MPML

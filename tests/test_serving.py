@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import keras
@@ -20,7 +22,7 @@ import requests
 from pneumonia.models import cnn
 from pneumonia.params import load_params
 from pneumonia.radiograph import resize
-from pneumonia.serving import RefusedFilm, model_version
+from pneumonia.serving import REQUIREMENTS, RefusedFilm, model_version
 
 from .conftest import REPOSITORY
 from .small_classifier import (
@@ -220,3 +222,23 @@ def test_the_example_of_the_model_is_answered(tmp_path: Path, monkeypatch: pytes
     (row,) = model.predict(model.input_example).to_dict("records")
     assert row["probability"] == pytest.approx(0.5, abs=0.01)  # a ramp from black to white
     assert "unlike" in row["remark"]
+
+
+@pytest.mark.parametrize("film", ["JPEG-LL.dcm", "MR_small_jpeg_ls_lossless.dcm", "RG1_J2KR.dcm"])
+def test_what_the_model_requires_decodes_compressed_films(film):
+    """Without the other packages that this one is installed with."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    others = set(project["dependencies"]) - set(REQUIREMENTS)
+    absent = [name for name, owners in packages_distributions().items() if others & set(owners)]
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({absent!r}))
+from pathlib import Path
+from pydicom.data import get_testdata_file
+from pneumonia.radiograph import read_radiograph
+print(read_radiograph(Path(get_testdata_file({film!r}))).pixels.size)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert int(answer.stdout) > 0

@@ -25,7 +25,9 @@ def patient_hash(file: Path) -> str:
 
     hush_pydicom()
     try:
-        identity = str(dcmread(file, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID") or "")
+        # Forced, as films are read: a file may lack the preamble that tells DICOM.
+        header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=["PatientID"])
+        identity = str(header.get("PatientID") or "")
     except Exception:  # on broken bytes pydicom raises anything; `clean` will say what is wrong with them
         return ""
     return pseudonym(identity.strip()) if identity.strip() else ""

@@ -113,7 +113,7 @@ def _stored_greys(dataset: "Dataset") -> np.ndarray:
 
 def _film(dataset: "Dataset", stored: np.ndarray, size: int) -> Radiograph:
     mode, colour = str(dataset.PhotometricInterpretation), 0.0
-    if mode in ("MONOCHROME1", "MONOCHROME2"):
+    if mode in ("MONOCHROME1", "MONOCHROME2") and stored.ndim == 2:
         pixels = _shown(dataset, stored)
         if mode == "MONOCHROME1":
             pixels = 255 - pixels

@@ -48,12 +48,15 @@ REQUIREMENTS = (
     "pillow",
     "pydantic",
     "pydicom",
+    "pylibjpeg",
+    "pylibjpeg-libjpeg",
+    "pylibjpeg-openjpeg",
     "pyyaml",
     "scikit-image",
     "scipy",
     "tensorflow",
 )
-"""What the package code in the model imports to answer."""
+"""What the package code in the model imports to answer, and the decoders that pydicom looks for."""
 
 
 OUTPUTS = {

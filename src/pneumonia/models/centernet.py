@@ -26,8 +26,10 @@ def build(settings: CenterNet, image_size: int, outputs: int, weights: str | Non
 
     Raises:
         ValueError: `image_size` is smaller than the backbone takes.
-        Exception: the ImageNet weights are neither in Keras' cache nor can be fetched.
+        Exception: the ImageNet weights are neither in Keras' cache nor can be fetched, or the backbone has none.
     """
+    if weights and settings.backbone == "resnet":
+        raise Exception("resnet has no published weights")
     backbone = import_module(f"pneumonia.models.{settings.backbone}").build(settings, image_size, 1, weights)
     fine, middle, coarse = (_last_map(backbone, image_size / stride) for stride in STRIDES)
     x = _lateral(coarse, "coarse")
@@ -35,6 +37,9 @@ def build(settings: CenterNet, image_size: int, outputs: int, weights: str | Non
         x = ops.image.resize(x, finer.shape[1:3], interpolation="nearest")
         x = layers.Add(name=f"neck_{name}_add")([x, _lateral(finer, name)])
         x = _conv_norm(x, f"neck_{name}")
+    places = -(-image_size // STRIDES[0])
+    if x.shape[1] != places:  # of convolutions without padding, as Inception's are, a map has fewer
+        x = ops.image.resize(x, (places, places), interpolation="bilinear")
     shown, where = _conv_norm(x, "heat_features"), _conv_norm(x, "edges_features")
     prior = keras.initializers.Constant(-math.log(1 / PRIOR - 1))
     heat = layers.Conv2D(1, 1, activation="sigmoid", bias_initializer=prior, dtype="float32", name="heat")(shown)
