@@ -11,26 +11,45 @@ import os
 import secrets
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pneumonia.errors import UserError
 from pneumonia.files import whole_file
 from pneumonia.params import user_path
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 SALT_FILE = ".pneumonia_salt"
 
 
-def patient_hash(file: Path) -> str:
-    """16 hex digits of the DICOM `file`'s PatientID; empty where there is none, or what lies there is no DICOM."""
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""The transfer syntax whose whole data set is compressed: a megabyte of it may be gigabytes, so it is not read."""
+
+
+def read_header(file: Path, elements: list[str]) -> "Dataset | None":
+    """These `elements` of a DICOM `file`, its pixels left unread; None of what `clean` will reject."""
     from pydicom import dcmread  # here, since it takes time and most data sets have no DICOM
 
     hush_pydicom()
     try:
+        with file.open("rb") as start:
+            if DEFLATED in start.read(4096):
+                return None
         # Forced, as films are read: a file may lack the preamble that tells DICOM.
-        header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=["PatientID"])
-        identity = str(header.get("PatientID") or "")
-    except Exception:  # on broken bytes pydicom raises anything; `clean` will say what is wrong with them
+        return dcmread(file, stop_before_pixels=True, force=True, specific_tags=elements)
+    except Exception:  # on broken bytes pydicom raises anything; its messages quote what they stumbled on
+        return None
+
+
+def patient_hash(file: Path) -> str:
+    """16 hex digits of the DICOM `file`'s PatientID; empty where there is none, or what lies there is no DICOM."""
+    try:
+        header = read_header(file, ["PatientID"])
+        identity = str(header.get("PatientID") or "").strip() if header else ""
+    except Exception:  # pydicom decodes an element when it is asked for
         return ""
-    return pseudonym(identity.strip()) if identity.strip() else ""
+    return pseudonym(identity) if identity else ""
 
 
 def pseudonym(identity: str) -> str:

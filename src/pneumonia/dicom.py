@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from pneumonia.deidentification import hush_pydicom
+from pneumonia.deidentification import DEFLATED, hush_pydicom
 from pneumonia.film import Radiograph, UnreadableRadiograph, refuse_bomb, saturation, to_eight_bits, white_in_use
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-DEFLATED = b"1.2.840.10008.1.2.1.99"
-"""The transfer syntax whose whole data set is compressed."""
 
 MAGIC = b"DICM"
 BARE_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
@@ -80,6 +77,8 @@ def _complete(dataset: "Dataset") -> None:
         if not dataset.get(name):
             raise UnreadableRadiograph(f"DICOM without {'pixels' if name == 'PixelData' else name}")
     bits = dataset.get("BitsStored") or dataset.BitsAllocated
+    if not 8 <= bits <= 16:
+        raise UnreadableRadiograph(f"DICOM of {bits} bits a pixel: films have 8 to 16")
     required = {"SamplesPerPixel": 1, "PixelRepresentation": 0, "BitsStored": bits, "HighBit": bits - 1}
     for name, value in required.items():
         if dataset.get(name) is None:

@@ -73,3 +73,9 @@ def test_without_boxes_edges_cost_nothing():
     target, maps = targets(np.empty((0, 4)), SIZE), np.zeros((8, 8, 6))
     maps[..., 1:5] = 0.3
     assert loss_of(target, maps, 1e-7) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_box_narrower_than_a_place_teaches_no_edges_from_outside_of_it():
+    target = targets(np.array([[61.8, 8.0, 2.2, 24.0]]), SIZE)  # right of the middle of the last column, at 60
+    assert target[..., 0].max() == 1
+    assert not target[..., 1:].any()

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 
@@ -91,14 +89,6 @@ def test_where_opacities_are_rare_the_threshold_is_higher():
 def test_weights_make_the_share_of_films_with_boxes_the_prevalence():
     truths = [np.ones((2, 4)), NO_BOXES, NO_BOXES, NO_BOXES, np.ones((1, 4))]
     assert prevalence_weights(truths, 0.3) == pytest.approx([0.15, 0.7 / 3, 0.7 / 3, 0.7 / 3, 0.15])
-
-
-def test_tuning_200_films_takes_seconds():
-    candidates, truths = films_at_random(np.random.default_rng(2), 200, 100)
-    began = time.perf_counter()
-    _, grid = tune(candidates, truths, [0.1, 0.3, 0.5], [1, 0.9, 0.8], np.ones(200))
-    assert len(grid) == 3 * 3 * 39
-    assert time.perf_counter() - began < 20
 
 
 def test_the_baseline_is_the_average_boxes_as_confident_as_the_classifier():

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pneumonia.dataset import FilmBatches, read_part
 from pneumonia.decision import Localization
+from pneumonia.errors import UserError
 from pneumonia.evaluation.box_pictures import plot_boxes, plot_froc, plot_tuning
 from pneumonia.evaluation.parts import Part, intervals_of
 from pneumonia.labels import class_names
@@ -62,12 +63,17 @@ def evaluate_boxes(
 
     `localiser` gives a map and a probability of `images`, uint8 (N, S, S). What is tuned is weighted as if opacities
     were as frequent as among all films but those of the test, since there are as many validation films of each class.
+
+    Raises:
+        UserError: no boxes to tune on, or none to average.
     """
     size, draws = images.shape[1], params.evaluate.draws
     boxes, decode = read_boxes(data / "clean"), HEADS[params.model].decode
     truths = {name: [boxes[row] for row in part.films["image"]] for name, part in parts.items()}
     train, _, _ = read_part(data / "split.csv", "train", class_names(params.task, params.dataset))
     known = [boxes[row] for row in train]
+    if not sum(map(len, known)) or not sum(map(len, truths["val"])):
+        raise UserError("there are no boxes on the training or on the validation films; the task localize needs both")
     prevalence = float(np.mean([len(each) > 0 for each in known + truths["val"]]))
     weights = prevalence_weights(truths["val"], prevalence)
 

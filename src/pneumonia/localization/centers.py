@@ -13,6 +13,8 @@ from keras import ops
 from scipy.ndimage import maximum_filter
 
 EDGES = slice(1, 5)
+STRIDE = 8
+"""Pixels from a place of the map to the next."""
 CANDIDATES = 50
 """Of a film at most; the challenge's films have four boxes at most."""
 LEAST_CONFIDENCE = 0.01
@@ -22,14 +24,14 @@ BOX_WEIGHT, FILM_WEIGHT = 5.0, 1.0
 """Of the losses of edges (Liu et al.) and of the film's class, beside that of the heat."""
 
 
-def targets(boxes: np.ndarray, size: int, stride: int = 8) -> np.ndarray:
-    """The map, float32 (S / stride, S / stride, 6), of `boxes`, float (K, 4), in a film of `size` pixels.
+def targets(boxes: np.ndarray, size: int) -> np.ndarray:
+    """The map, float32 (S / 8, S / 8, 6), of `boxes`, float (K, 4), in a film of `size` pixels.
 
     The heat is 1 at the place next to a box's centre and falls off as a Gaussian; the edges are shares of the film's
     size from the middle of the place; the weight is the heat within the middle of the box. Where two boxes overlap,
     the smaller one counts.
     """
-    count = -(-size // stride)
+    count = -(-size // STRIDE)
     step = size / count
     centres = (np.arange(count) + 0.5) * step
     target = np.zeros((count, count, 6), "float32")
@@ -41,9 +43,9 @@ def targets(boxes: np.ndarray, size: int, stride: int = 8) -> np.ndarray:
         heat = np.exp(-fall_x[None, :] - fall_y[:, None])
         heat[heat < 0.01] = 0
         np.maximum(target[..., 0], heat, out=target[..., 0])
-        mine = heat > 0
         to_left, to_top = np.meshgrid(centres - x, centres - y)
         edges = np.stack([to_left, to_top, width - to_left, height - to_top], axis=-1) / size
+        mine = (heat > 0) & (edges >= 0).all(axis=-1)  # of a box narrower than a place, that may be none
         target[mine, EDGES] = edges[mine]
         target[mine, 5] = heat[mine]
     return target

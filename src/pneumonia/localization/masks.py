@@ -10,7 +10,7 @@ from pneumonia.localization.boxes import paint
 MASK_THRESHOLD = 0.5
 """From which probability on a pixel belongs to a component."""
 LEAST_AREA = 0.002
-"""Of a component, as a share of the film: of the challenge's boxes one in a thousand is smaller."""
+"""Of a component, as a share of the film: the smallest of 270 boxes of the challenge has 0.0057."""
 
 
 def targets(boxes: np.ndarray, size: int) -> np.ndarray:

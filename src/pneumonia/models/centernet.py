@@ -9,10 +9,11 @@ from importlib import import_module
 import keras
 from keras import layers, ops
 
+from pneumonia.localization.centers import STRIDE
 from pneumonia.parameter_blocks import CenterNet
 
 INPUT_SIZE = 224
-STRIDES = (8, 16, 32)
+STRIDES = (STRIDE, 2 * STRIDE, 4 * STRIDE)
 CHANNELS = 64
 GROUPS = 8  # group norm, since batch norm stays in inference mode where the backbone's weights are ImageNet's
 PRIOR = 0.01

@@ -1,8 +1,8 @@
 """A folder of your own films: `class/*` or `split/class/*`, with a folder a patient below the class where known.
 
 ```
-films/normal/anna/1.png          films/train/normal/1.dcm
-films/pneumonia/ben/front.dcm    films/test/bacterial/2.dcm
+films/normal/p1/1.png          films/train/normal/1.dcm
+films/pneumonia/p2/front.dcm   films/test/bacterial/2.dcm
 ```
 A DICOM film that lies in no such folder is of the patient whose number is in it.
 """

@@ -17,10 +17,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-from pydicom import dcmread
 
 from pneumonia.compute import parallel_map
-from pneumonia.deidentification import hush_pydicom
+from pneumonia.deidentification import read_header
 from pneumonia.errors import UserError
 from pneumonia.parameter_blocks import Compute, Rsna
 from pneumonia.params import user_path
@@ -132,12 +131,10 @@ def cut_to_films(boxes: pd.DataFrame, directory: Path, compute: Compute) -> tupl
 
 def _film_size(path: Path) -> tuple[float, float]:
     """Width and height in pixels; infinite for a file that tells none, which is left to `clean` to reject."""
-    hush_pydicom()
-    try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
-        return float(header.Columns), float(header.Rows)
-    except Exception:  # on broken bytes pydicom raises anything
+    header = read_header(path, ["Rows", "Columns"])
+    if header is None or not header.get("Rows") or not header.get("Columns"):
         return math.inf, math.inf
+    return float(header.Columns), float(header.Rows)
 
 
 def _kaggle() -> Path:
