@@ -128,7 +128,7 @@ def test_a_localiser_draws_its_boxes_and_writes_them_in_pixels_of_the_film(
     result = predict("films", *localiser, "--overlay", "boxes", "--format", "json")
     assert result.exit_code == 1
     spot, text = json.loads(result.stdout)
-    [box] = json.loads(spot["boxes"])
+    [box] = spot["boxes"]
     assert (box["x"], box["y"], box["width"], box["height"]) == (16, 12, 40, 36)
     assert (text["boxes"], text["reason"]) == (None, "not an image: neither JPEG nor PNG nor DICOM")
     picture = np.asarray(Image.open("boxes/spot.png.png")).astype(int)

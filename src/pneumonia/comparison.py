@@ -57,7 +57,7 @@ def compare_runs(first: str, second: str, part: str) -> pd.DataFrame:
 
 
 def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
-    """The run with this id, or the start of one, or this name, or of this DVC experiment.
+    """The run with this id, or the start of one; or the finished run of this name, or of this DVC experiment.
 
     Raises:
         UserError: there is none, or more than one.
@@ -66,7 +66,7 @@ def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
     runs = client.search_runs([known.experiment_id], max_results=5000) if known else []
     for is_named in (
         lambda run: run.info.run_id == named,
-        lambda run: run.info.run_name == named or run.data.tags.get("dvc.experiment") == named,
+        lambda run: run.info.status == "FINISHED" and named in (run.info.run_name, run.data.tags.get("dvc.experiment")),
         lambda run: len(named) >= 4 and run.info.run_id.startswith(named),
     ):
         found = [run for run in runs if is_named(run)]

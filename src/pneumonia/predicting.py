@@ -1,5 +1,6 @@
 """Films in files and folders, by a model of the registry: what `pneumonia predict` does."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pneumonia.files import whole_file
 from pneumonia.registered import registered_model
 
 if TYPE_CHECKING:
-    from pneumonia.classifier import Answer, Classifier
+    from pneumonia.classifier import Answer, Box, Classifier
 
 SUFFIXES = (".dcm", ".dicom", ".jpeg", ".jpg", ".png")
 """Of the files that are taken out of a folder, in small or capital letters."""
@@ -26,7 +27,7 @@ Format = Literal["table", "csv", "json"]
 def predict(places: Sequence[Path], model: str, overlays: Path | None, form: Format, output: Path | None) -> int:
     """Write a row a film of `places`, files or folders, with `COLUMNS`; how many films gave no answer but a `reason`.
 
-    `model` is the registry's address of one. A localiser's rows have `boxes` too: JSON, or how many in a table. Where
+    `model` is the registry's address of one. A localiser's rows have `boxes` too; a table how many. Where
     `overlays` is given, a picture of what each answer rests on goes there: the boxes of a localiser, or else the heat
     of Grad-CAM. Without `output` the rows go to stdout.
 
@@ -41,7 +42,7 @@ def predict(places: Sequence[Path], model: str, overlays: Path | None, form: For
             _make_directory(directory)
     with registered_model(model) as (directory, version):
         # Here, since Keras takes seconds that a mistake above need not wait for.
-        from pneumonia.classifier import Answer, Classifier, boxes_as_json
+        from pneumonia.classifier import Answer, Classifier
 
         classifier = Classifier.load(directory)
         rows, shared = [], Path(os.path.commonpath([file.resolve().parent for file in files]))
@@ -50,7 +51,7 @@ def predict(places: Sequence[Path], model: str, overlays: Path | None, form: For
             if isinstance(answer, Answer):
                 row |= {name: getattr(answer, name) for name in ("label", "probability", "threshold", "remark")}
                 if answer.boxes is not None:
-                    row["boxes"] = str(len(answer.boxes)) if form == "table" else boxes_as_json(answer.boxes)
+                    row["boxes"] = _written(answer.boxes, form)
                 if overlays:
                     _write_overlay(classifier, answer, file, overlays / f"{file.resolve().relative_to(shared)}.png")
             else:
@@ -100,11 +101,20 @@ def _write_overlay(classifier: "Classifier", answer: "Answer", file: Path, pictu
         Image.fromarray(show_evidence(classifier, answer, film, film)).save(partial)
 
 
+def _written(boxes: "Sequence[Box]", form: Format) -> object:
+    from pneumonia.classifier import boxes_as_json
+
+    if form == "json":
+        return [box._asdict() for box in boxes]
+    return boxes_as_json(boxes) if form == "csv" else str(len(boxes))
+
+
 def _write(table: pd.DataFrame, form: Format, output: Path | None) -> None:
     if form == "csv":
         text = table.to_csv(index=False)
     elif form == "json":
-        text = table.to_json(orient="records", indent=2) + "\n"
+        rows = table.astype(object).where(table.notna(), None).to_dict("records")
+        text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
     else:
         text = table.to_string(index=False, na_rep="", float_format="{:.4f}".format) + "\n"
     if output is None:

@@ -23,8 +23,12 @@ def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
     read goes to stderr.
 
     Raises:
-        UserError: a folder without films, two films of one name, or a model that cannot be had or draws no boxes.
+        UserError: no such place, a folder without films, two films of one name, or a model that cannot be had or draws
+            no boxes.
     """
+    missing = [place for place in places if not place.exists()]
+    if missing:
+        raise UserError(f"{missing[0]}: no such file or folder")
     files = find_films(places)
     [(name, count)] = Counter(file.stem for file in files).most_common(1)
     if count > 1:

@@ -51,7 +51,7 @@ def plot_boxes(
         _draw(axes, truths[number], TRUE)
         _draw(axes, shown[number], PREDICTED)
         for x, y, _, _, confidence in shown[number]:
-            axes.text(x, y, f"{confidence:.2f}", color=PREDICTED, fontsize=8, va="bottom", bbox=BEHIND)
+            axes.text(x, y, f"{confidence:.2f}", color="white", fontsize=8, va="bottom", bbox=BEHIND)
         score = f"score {film_score(truths[number], shown[number]):.2f}" if len(truths[number]) else "false alarm"
         axes.set_title(f"{films['file'].iloc[number].rpartition('/')[2][:24]}\n{score}", fontsize=8)
     figure.suptitle(
@@ -81,7 +81,7 @@ def plot_froc(intervals: pd.DataFrame, difference: pd.DataFrame) -> Figure:
     axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes.set(title="FROC of the test films", ylim=(0, 1.01))
     axes.set(xlabel="false positives a film, at most", ylabel="share of true boxes found")
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside lower center", ncols=1)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.2)
     return figure

@@ -100,8 +100,8 @@ def find_challenge(path: Path) -> Challenge:
     tables = {name.name: str(name) for name in names if name.parent == root}
     missing = [name for name in (BOXES, CLASSES) if name not in tables] + ([] if films else [f"{_FILMS}/*.dcm"])
     if missing:
-        whole = f"{_FILMS}/*.dcm, {BOXES} and {CLASSES}"
-        raise UserError(f"{path}: holds no {' and no '.join(missing)}; it should hold {whole} beside each other")
+        whole = f"{_FILMS}/*.dcm, {BOXES} and {CLASSES} beside each other, none of them a link"
+        raise UserError(f"{path}: holds no {' and no '.join(missing)}; it should hold {whole}")
     return Challenge(path, films, tables, sum(name.parent == root / _TEST_FILMS for name in names))
 
 
