@@ -91,10 +91,10 @@ def test_early_stopping_waits_as_long_as_it_is_told(make_params, images, rows):
 
 def test_the_output_starts_at_the_share_of_pneumonia_that_the_loss_sees(make_params, rows):
     network = build_network(make_params(SMALL)).model
-    set_initial_bias(network, rows, "binary")
+    set_initial_bias(network, rows, ["normal", "pneumonia"])
     assert np.array(network.get_layer("probability").bias) == pytest.approx(math.log(16 / 8))
     weighted = rows.assign(weight=rows["class"].map({"normal": 1.5, "pneumonia": 0.75}))
-    set_initial_bias(network, weighted, "binary")
+    set_initial_bias(network, weighted, ["normal", "pneumonia"])
     assert np.array(network.get_layer("probability").bias) == pytest.approx(0, abs=1e-6)
 
 
@@ -102,7 +102,7 @@ def test_with_three_classes_the_output_starts_at_their_shares(make_params, rows)
     network = build_network(make_params(SMALL | {"task": "multiclass"})).model
     names = rows["class"].replace("pneumonia", "bacterial")
     names[:4] = "viral"
-    set_initial_bias(network, rows.assign(**{"class": names}), "multiclass")
+    set_initial_bias(network, rows.assign(**{"class": names}), ["normal", "bacterial", "viral"])
     bias = np.array(network.get_layer("probability").bias)
     assert np.exp(bias) == pytest.approx([6 / 24, 14 / 24, 4 / 24])
 

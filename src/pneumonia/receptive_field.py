@@ -101,7 +101,8 @@ def summary(network: keras.Model) -> Cost:
 
     A localiser's first output is a map; it is its classifier, the second, whose last feature map is meant.
     """
-    classifier = network.outputs[1 if len(network.outputs[0].shape) == 4 else 0]
+    localises = len(network.outputs) > 1 and len(network.outputs[0].shape) == 4
+    classifier = network.outputs[1 if localises else 0]
     last = layer_table(keras.Model(network.inputs, classifier)).dropna().iloc[-1]
     counted = keras.Model(network.inputs, network.outputs[0])
     multiply_adds = sum(_multiply_adds(operation, operation.output) for operation in _operations(counted))
