@@ -16,13 +16,12 @@ from mlflow.exceptions import MlflowException
 from pneumonia.errors import UserError
 from pneumonia.evaluation.bootstrap import Calls, Figures, binary_figures, class_figures, paired_difference
 from pneumonia.labels import WITHOUT_PNEUMONIA
-from pneumonia.localization.figures import Detections, localization_difference
+from pneumonia.localization.figures import PLACE, Detections, localization_difference
 from pneumonia.params import load_params
 from pneumonia.registered import existing_store
 
 TABLES = ("predictions.csv", "evaluation/boxes.csv", "evaluation/true_boxes.csv")
 """What `evaluate` writes in `reports`; a localiser has all of them, another model the first."""
-PLACE = ["x", "y", "width", "height"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,12 +17,11 @@ from pneumonia.labels import class_names
 from pneumonia.localization.baseline import average_box, average_box_of_each_lung, baseline_candidates
 from pneumonia.localization.box_targets import read_boxes
 from pneumonia.localization.boxes import rescale
-from pneumonia.localization.figures import Detections, localization_difference, localization_figures
+from pneumonia.localization.figures import PLACE, Detections, localization_difference, localization_figures
 from pneumonia.localization.heads import HEADS
 from pneumonia.localization.postprocessing import Postprocessing, prevalence_weights, tune
 from pneumonia.params import Params
 
-PLACE = ["x", "y", "width", "height"]
 MEANS = {"the first is better": "the baseline is better", "the second is better": "the model is better"}
 
 

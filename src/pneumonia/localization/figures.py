@@ -14,6 +14,8 @@ from pneumonia.evaluation.bootstrap import Figures, paired_difference, roc_auc, 
 from pneumonia.localization.boxes import by_confidence, film_confidence, iou, paint
 from pneumonia.localization.score import film_score, hits, mean_of_scored
 
+PLACE = ["x", "y", "width", "height"]
+"""The columns of a box in a table, in the order of its array."""
 AP_IOU = 0.5
 FROC_IOU = 0.2
 """As in the RibFrac challenge (Jin et al., EBioMedicine 2020): a mark counts as soon as it points at the opacity."""
