@@ -260,6 +260,7 @@ class Evaluate(Block):
     sensitivity: Annotated[float, Field(gt=0, lt=1)]
     cost_of_miss: Annotated[float, Field(gt=0)]
     cross_fit: StrictBool
+    stressed: StrictBool
     draws: Annotated[StrictInt, Field(ge=200, le=100_000)]
 
 

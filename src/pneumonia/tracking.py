@@ -163,6 +163,7 @@ WITH_INTERVAL = (
     "roc_auc",
     "classes/accuracy",
     "classes/roc_auc",
+    "bacterial_against_viral/roc_auc",
     "boxes/map",
 )
 """The figures whose interval is beside them, as `…_low` and `…_high`."""

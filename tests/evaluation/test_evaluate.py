@@ -109,6 +109,21 @@ def test_what_is_left_in_models_is_the_classifier_that_was_evaluated(data, make_
     assert (answer.label, answer.probability) == (predicted["predicted"], pytest.approx(predicted["probability"]))
 
 
+def test_stressed_films_have_a_score_and_may_choose_the_threshold(data, make_params, tmp_path):
+    models, reports = tmp_path / "models", tmp_path / "reports"
+    models.mkdir()
+    params = make_params({"evaluate.draws": 200, "evaluate.stressed": True})
+    outcome = evaluate(network(1), params, data, HISTORY, "random", models, reports)
+    table = pd.read_csv(reports / "evaluation" / "alterations_val.csv").set_index("films")["roc_auc"]
+    stresses = table.drop(["as it is", "lungs blacked out", "lungs greyed out", "only the border"])
+    assert len(stresses) == 8
+    assert outcome.figures["val"]["stress/roc_auc"] == pytest.approx(stresses.mean())
+    choices = outcome.choices.set_index(["rule", "chosen_on"])["threshold"]
+    assert outcome.decision.threshold == choices["sensitivity", "stressed, cross-fitted"]
+    assert outcome.decision.threshold != choices["sensitivity", "cross-fitted"]
+    assert outcome.decision.rule == "sensitivity, cross-fitted, stressed"
+
+
 def test_a_model_that_looks_at_the_border_is_told(data, make_params, tmp_path):
     images = np.load(data / "clean" / "images.npy")
     cheating = np.full_like(images, 90)
@@ -140,7 +155,11 @@ def test_three_classes_give_a_probability_each_and_a_page_and_a_card(data, make_
     assert ((predictions["predicted"] == "normal") == ~called).all()
     for name in ("roc_test.csv", "roc_test_viral.csv", "pr_val_normal.csv", "curves_bacterial.png"):
         assert (reports / "evaluation" / name).stat().st_size
-    assert {"classes/roc_auc", "classes/accuracy"} <= set(outcome.intervals["figure"])
+    figures = {"classes/roc_auc", "classes/accuracy", "bacterial_against_viral/roc_auc"}
+    assert figures <= set(outcome.intervals["figure"])
+    rows = outcome.intervals.set_index(["part", "figure"])
+    for name in figures:
+        assert rows.loc[("test", name), "value"] == pytest.approx(outcome.figures["test"][name])
 
     page = render_report(outcome, params, TRAINING, data, reports)
     assert page.count("data:image/png;base64,") >= 10

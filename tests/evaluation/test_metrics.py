@@ -82,6 +82,8 @@ def test_figures_of_three_classes_by_hand():
     # Of 8 pairs: normal at 0.4 is under the bacterial 0.45; bacterial 0.3 under 0.5 and 0.5; viral over all.
     assert [outcome[f"{name}/roc_auc"] for name in NAMES] == pytest.approx([7 / 8, 6 / 8, 1])
     assert outcome["classes/roc_auc"] == pytest.approx((7 / 8 + 6 / 8 + 1) / 3)
+    # The share of viral is 1/9 and 5/11 of the bacterial films, 3/8 and 7/9 of the viral ones: 3 of 4 pairs are right.
+    assert outcome["bacterial_against_viral/roc_auc"] == pytest.approx(3 / 4)
 
 
 def test_the_binary_figures_that_follow_from_three_classes():

@@ -66,10 +66,14 @@ def test_with_too_few_patients_to_hold_out_it_is_chosen_on_all():
 
 def test_what_each_choice_gives_on_test_films():
     val, test = films(SICK, PROBABILITY), films([0, 0, 1, 1], [0.2, 0.36, 0.4, 0.9])
-    table = compare_choices(val, test, WANTED).set_index(["rule", "chosen_on"])
-    assert len(table) == 7
+    stressed = films(SICK, np.minimum(PROBABILITY + 0.1, 1))
+    table = compare_choices(val, stressed, test, WANTED).set_index(["rule", "chosen_on"])
+    assert len(table) == 10
     half = table.loc[("0.5", "nothing")]
     assert (half["val_sensitivity"], half["test_sensitivity"], half["test_specificity"]) == (0.75, 0.5, 1.0)
     youden = table.loc[("youden", "all validation films")]
     assert youden["threshold"] == pytest.approx(0.35)
     assert (youden["test_sensitivity"], youden["test_specificity"], youden["test_accuracy"]) == (1.0, 0.5, 0.75)
+    # All 0.1 surer, so is the threshold.
+    shifted = table.loc[("sensitivity", "stressed, cross-fitted"), "threshold"]
+    assert shifted == pytest.approx(table.loc[("sensitivity", "cross-fitted"), "threshold"] + 0.1)

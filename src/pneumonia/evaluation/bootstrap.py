@@ -59,6 +59,20 @@ def multiclass_intervals(
     )
 
 
+def kinds_intervals(
+    truth: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, draws: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """As `intervals`, of the last two classes against each other: `roc_auc` among the films of these two."""
+    kinds = truth >= probabilities.shape[1] - 2
+    last, share = truth[kinds] == probabilities.shape[1] - 1, share_of_last(probabilities[kinds])
+    return with_intervals(lambda weights: {"roc_auc": roc_auc(last, share, weights)}, groups[kinds], last, draws, seed)
+
+
+def share_of_last(probabilities: np.ndarray) -> np.ndarray:
+    """Of the probability of the last two classes that of the last, float (N,), of probabilities float (N, C)."""
+    return probabilities[:, -1] / np.maximum(probabilities[:, -2:].sum(axis=1), np.finfo(float).tiny)
+
+
 def with_intervals(
     figures: Callable[[np.ndarray], Figures], groups: np.ndarray, truth: np.ndarray, draws: int, seed: int
 ) -> pd.DataFrame:

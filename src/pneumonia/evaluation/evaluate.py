@@ -16,19 +16,18 @@ from pneumonia.calibration import (
     expected_calibration_error,
     plot_reliability,
     reliability_table,
-    scale,
 )
 from pneumonia.dataset import open_images, read_part
 from pneumonia.decision import Decision, call, probability_of_pneumonia
-from pneumonia.evaluation.bootstrap import intervals, multiclass_intervals
+from pneumonia.evaluation.bootstrap import intervals, kinds_intervals, multiclass_intervals
 from pneumonia.evaluation.boxes import BoxEvaluation, evaluate_boxes, write_boxes
 from pneumonia.evaluation.encoding import encoding_report
 from pneumonia.evaluation.gallery import plot_errors, surest_errors
-from pneumonia.evaluation.metrics import SICK, figures, one_against_rest, pr_curve, roc_curve
+from pneumonia.evaluation.metrics import SICK, figures, kinds_told_apart, one_against_rest, pr_curve, roc_curve
 from pneumonia.evaluation.operating_point import Wanted, choose, choose_cross_fitted, compare_choices
-from pneumonia.evaluation.parts import Part, intervals_of, predict_parts, probabilities_of
+from pneumonia.evaluation.parts import Part, intervals_of, predict_parts
 from pneumonia.evaluation.plots import plot_confusion, plot_curves, plot_history
-from pneumonia.evaluation.shortcuts import findings, plot_alterations, shortcut_report
+from pneumonia.evaluation.shortcuts import findings, plot_alterations, shortcut_report, stressed_auc
 from pneumonia.evaluation.subgroups import figures_by_group, group_films
 from pneumonia.familiarity import fit as fit_familiarity
 from pneumonia.files import whole_directory, whole_file
@@ -74,8 +73,12 @@ def evaluate(
     threshold, choices = _operating_point(parts["val"], parts["test"], params)
     boxes = evaluate_boxes(model, params, parts, images, data) if params.task == "localize" else None
     decision = _decide(params, images.shape[1], temperature, threshold, boxes)
-    outcome = {part: figures(each.truth, each.probabilities, names, threshold) for part, each in parts.items()}
-    sure = pd.concat(_intervals(each, part, threshold, params.evaluate.draws) for part, each in parts.items())
+    outcome = {
+        part: figures(each.truth, each.probabilities, names, threshold)
+        | {"stress/roc_auc": stressed_auc(each.altered, each.sick)}
+        for part, each in parts.items()
+    }
+    sure = pd.concat(_intervals(each, part, names, threshold, params.evaluate.draws) for part, each in parts.items())
     if boxes:
         outcome = {part: each | boxes.figures(part) for part, each in outcome.items()}
         sure = pd.concat([sure, boxes.intervals])
@@ -86,7 +89,7 @@ def evaluate(
         calibration = _write_calibration(parts, directory)
         _write_curves(parts, names, threshold, directory)
         _write_encoding(parts, data, directory)
-        shortcuts = _write_alterations(classifier, images, parts["test"], temperature, params.evaluate.draws, directory)
+        shortcuts = _write_alterations(parts, images, params.evaluate.draws, directory)
         test = predictions[predictions["part"] == "test"]
         _write_groups(test, data, directory)
         if boxes:
@@ -113,6 +116,7 @@ def _classifier_in(model: keras.Model) -> keras.Model:
 def _decide(
     params: Params, image_size: int, temperature: float, threshold: float, boxes: BoxEvaluation | None
 ) -> Decision:
+    settings = params.evaluate
     return Decision(
         task=params.task,
         classes=class_names(params.task, params.dataset),
@@ -120,7 +124,7 @@ def _decide(
         min_size=params.clean.min_size,
         temperature=temperature,
         threshold=threshold,
-        rule=params.evaluate.threshold + (", cross-fitted" if params.evaluate.cross_fit else ""),
+        rule=", ".join([settings.threshold] + ["cross-fitted"] * settings.cross_fit + ["stressed"] * settings.stressed),
         localization=boxes.localization if boxes else None,
     )
 
@@ -130,7 +134,9 @@ def _operating_point(val: Part, test: Part, params: Params) -> tuple[float, pd.D
     settings = params.evaluate
     wanted = Wanted(settings.sensitivity, settings.cost_of_miss)
     choosing = choose_cross_fitted if settings.cross_fit else choose
-    return choosing(settings.threshold, val.scored, wanted).threshold, compare_choices(val.scored, test.scored, wanted)
+    films = val.stressed if settings.stressed else val.scored
+    choices = compare_choices(val.scored, val.stressed, test.scored, wanted)
+    return choosing(settings.threshold, films, wanted).threshold, choices
 
 
 def _table(part: Part, name: str, names: list[str], threshold: float) -> pd.DataFrame:
@@ -143,8 +149,8 @@ def _table(part: Part, name: str, names: list[str], threshold: float) -> pd.Data
     return films.assign(predicted=np.array(names)[call(part.probabilities, threshold, part.healthy)])
 
 
-def _intervals(part: Part, name: str, threshold: float, draws: int) -> pd.DataFrame:
-    """The figures of the films with their intervals (see `parts.intervals_of`)."""
+def _intervals(part: Part, name: str, names: list[str], threshold: float, draws: int) -> pd.DataFrame:
+    """The figures of the films, of classes `names`, with their intervals (see `parts.intervals_of`)."""
     called = call(part.probabilities, threshold, part.healthy)
 
     def figures_by(groups: np.ndarray) -> pd.DataFrame:
@@ -152,7 +158,10 @@ def _intervals(part: Part, name: str, threshold: float, draws: int) -> pd.DataFr
         if part.probabilities.shape[1] == 2:
             return table
         over_classes = multiclass_intervals(part.truth, part.probabilities, called, groups, draws)
-        return pd.concat([table, over_classes.add_prefix("classes/", axis=0)])
+        tables = [table, over_classes.add_prefix("classes/", axis=0)]
+        if pair := kinds_told_apart(names):
+            tables.append(kinds_intervals(part.truth, part.probabilities, groups, draws).add_prefix(f"{pair}/", axis=0))
+        return pd.concat(tables)
 
     return intervals_of(part, name, figures_by)
 
@@ -209,20 +218,16 @@ def _write_encoding(parts: dict[str, Part], data: Path, directory: Path) -> None
     table.to_csv(directory / "encoding.csv", index=False)
 
 
-def _write_alterations(
-    model: keras.Model, images: np.ndarray, test: Part, temperature: float, draws: int, directory: Path
-) -> list[str]:
-    """Write what is left of the score on altered test films; what that says of the model, in words."""
-
-    def predict(films: np.ndarray) -> np.ndarray:
-        probabilities = scale(probabilities_of(model, films, np.arange(len(films))), temperature)
-        return probability_of_pneumonia(probabilities, test.healthy)
-
-    films = images[test.films["image"].to_numpy()]
-    report = shortcut_report(predict, films, test.sick, test.scored.patients, draws)
-    report.to_csv(directory / "alterations.csv", index=False)
-    _save(plot_alterations(films[int(np.argmax(test.sick))], report), directory / "alterations.png")
-    return findings(report)
+def _write_alterations(parts: dict[str, Part], images: np.ndarray, draws: int, directory: Path) -> list[str]:
+    """Write what is left of the score on altered films; what that says of the model on test films, in words."""
+    reports = {
+        name: shortcut_report(part.altered, part.sick, part.scored.patients, draws) for name, part in parts.items()
+    }
+    for name, report in reports.items():
+        report.to_csv(directory / f"alterations_{name}.csv", index=False)
+    sick = parts["test"].films["image"].to_numpy()[np.argmax(parts["test"].sick)]
+    _save(plot_alterations(images[sick], reports["test"]), directory / "alterations.png")
+    return findings(reports["test"])
 
 
 def _write_groups(test: pd.DataFrame, data: Path, directory: Path) -> None:

@@ -8,6 +8,7 @@ from sklearn import metrics as sk
 
 from pneumonia.calibration import brier_score, expected_calibration_error
 from pneumonia.decision import call, probability_of_pneumonia
+from pneumonia.evaluation.bootstrap import share_of_last
 from pneumonia.labels import count_healthy
 
 SICK = "pneumonia"
@@ -23,7 +24,8 @@ def figures(truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str], 
     Films are called at the operating point, `threshold`; `at_half/…` are figures at 0.5 instead. Without a prefix they
     are those of pneumonia of any kind, so that runs of any number of classes compare:
     `binary_metrics`, `brier` and `calibration_error`. Of more than two classes there are also `class/…` of each class
-    against the rest, and `classes/…`: `accuracy` and `loss` over all of them, and the means of `OVER_CLASSES`.
+    against the rest, and `classes/…`: `accuracy` and `loss` over all of them, and the means of `OVER_CLASSES`; of two
+    kinds of pneumonia the AUC between them, among the films that show either.
     """
     healthy = count_healthy(names)
     called, sick = call(probabilities, threshold, healthy), truth >= healthy
@@ -42,7 +44,18 @@ def figures(truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str], 
     over["loss"] = float(sk.log_loss(truth, probabilities, labels=range(len(names))))
     over["accuracy"] = float(sk.accuracy_score(truth, called))
     by_class = {f"{name}/{key}": value for name, one in each.items() for key, value in one.items()}
+    if pair := kinds_told_apart(names):
+        kinds = truth >= healthy
+        by_class[f"{pair}/roc_auc"] = float(
+            sk.roc_auc_score(truth[kinds] == len(names) - 1, share_of_last(probabilities[kinds]))
+        )
     return {**binary, **{f"classes/{name}": value for name, value in over.items()}, **by_class}
+
+
+def kinds_told_apart(names: Sequence[str]) -> str | None:
+    """`bacterial_against_viral` where `names` are healthy and those two, else None: of it is the AUC between them."""
+    sick = names[count_healthy(names) :]
+    return f"{sick[0]}_against_{sick[1]}" if len(sick) == 2 else None
 
 
 def binary_metrics(truth: np.ndarray, probability: np.ndarray, called: np.ndarray) -> dict[str, float]:

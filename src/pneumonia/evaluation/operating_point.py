@@ -90,17 +90,20 @@ def choose_cross_fitted(rule: Rule, films: Scored, wanted: Wanted, seed: int = 0
     return Choice(float(np.median(thresholds)), *_rates(sick, positive))
 
 
-def compare_choices(val: Scored, test: Scored, wanted: Wanted) -> pd.DataFrame:
-    """What each rule chooses on `val`, on all of it or cross-fitted, and what comes of it on `test`; first 0.5.
+def compare_choices(val: Scored, stressed: Scored, test: Scored, wanted: Wanted) -> pd.DataFrame:
+    """What each rule chooses on `val`, on all of it or cross-fitted, or cross-fitted on it and altered versions,
+    `stressed`, and what comes of it on `test`; first 0.5.
 
     A row a choice: `rule`, `chosen_on`, `threshold`, `val_sensitivity`, `val_specificity` (of cross-fitted ones on
-    films held out), `test_sensitivity`, `test_specificity`, `test_accuracy`.
+    films held out, of stressed ones on those as they are and stressed), `test_sensitivity`, `test_specificity`,
+    `test_accuracy`.
     """
     half = Choice(0.5, *_rates(val.sick, val.probability >= 0.5))
     choices: list[tuple[str, str, Choice]] = [("0.5", "nothing", half)]
     for by in RULES:
         choices.append((by, "all validation films", choose(by, val, wanted)))
         choices.append((by, "cross-fitted", choose_cross_fitted(by, val, wanted)))
+        choices.append((by, "stressed, cross-fitted", choose_cross_fitted(by, stressed, wanted)))
     rows = []
     for rule, chosen_on, choice in choices:
         called = test.probability >= choice.threshold

@@ -11,6 +11,7 @@ import pandas as pd
 from pneumonia.calibration import fit_temperature, scale
 from pneumonia.dataset import FilmBatches, read_part
 from pneumonia.decision import probability_of_pneumonia
+from pneumonia.evaluation.alterations import ALTERATIONS, STRESSES
 from pneumonia.evaluation.operating_point import Scored
 from pneumonia.labels import count_healthy
 
@@ -19,8 +20,9 @@ PARTS = ("val", "test")
 
 @dataclass(frozen=True)
 class Part:
-    """The films of a part: their table, classes int64 (N,) of which the first `healthy` are without pneumonia, and the
-    network's probabilities, float (N, C).
+    """The films of a part: their table, classes int64 (N,) of which the first `healthy` are without pneumonia, the
+    network's probabilities, float (N, C), and the calibrated probability of pneumonia, float (N,), of the films in each
+    of `ALTERATIONS`.
     """
 
     films: pd.DataFrame
@@ -28,6 +30,7 @@ class Part:
     truth: np.ndarray
     uncalibrated: np.ndarray
     probabilities: np.ndarray
+    altered: dict[str, np.ndarray]
 
     @property
     def sick(self) -> np.ndarray:
@@ -44,6 +47,13 @@ class Part:
         """The films as an operating point is chosen on them."""
         return Scored(self.sick, self.probability, self.films["patient"].to_numpy(str))
 
+    @property
+    def stressed(self) -> Scored:
+        """The films as they are and in each of `STRESSES`, as so many more films of the same patients."""
+        kept = ["as it is", *STRESSES]
+        probability = np.concatenate([self.altered[name] for name in kept])
+        return Scored(np.tile(self.sick, len(kept)), probability, np.tile(self.scored.patients, len(kept)))
+
 
 def probabilities_of(model: keras.Model, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The network's probabilities, float64 (N, C), of films `rows` of `images`: of two classes both."""
@@ -55,12 +65,25 @@ def predict_parts(
     model: keras.Model, images: np.ndarray, split: Path, names: list[str]
 ) -> tuple[dict[str, Part], float]:
     """The parts in `split`, of films of the classes `names`, and the temperature, fitted on the first part."""
+    healthy = count_healthy(names)
     read = {part: read_part(split, part, names) for part in PARTS}
     raw = {part: probabilities_of(model, images, rows) for part, (rows, _, _) in read.items()}
     temperature = fit_temperature(read["val"][1], raw["val"])
+
+    def predict(films: np.ndarray) -> np.ndarray:
+        probabilities = probabilities_of(model, films, np.arange(len(films)))
+        return probability_of_pneumonia(scale(probabilities, temperature), healthy)
+
     parts = {
-        part: Part(films, count_healthy(names), truth, raw[part], scale(raw[part], temperature))
-        for part, (_, truth, films) in read.items()
+        part: Part(
+            films,
+            healthy,
+            truth,
+            raw[part],
+            scale(raw[part], temperature),
+            {name: predict(np.stack([alter(film) for film in images[rows]])) for name, alter in ALTERATIONS.items()},
+        )
+        for part, (rows, truth, films) in read.items()
     }
     return parts, temperature
 

@@ -151,7 +151,8 @@ def _weaknesses(folder: Path) -> list[Section]:
             "films are altered.",
             tables=[
                 ("AUC of the encoding", pd.read_csv(folder / "encoding.csv")),
-                ("AUC of the model on altered test films", pd.read_csv(folder / "alterations.csv")),
+                ("AUC of the model on altered test films", pd.read_csv(folder / "alterations_test.csv")),
+                ("AUC of the model on altered validation films", pd.read_csv(folder / "alterations_val.csv")),
             ],
             pictures=_pictures(folder, "alterations"),
         ),

@@ -1,0 +1,95 @@
+"""Films as another scanner, file format or crop would have given them, or without what a model may not go by.
+
+Each alteration takes a film, uint8 (S, S), to an altered one of that size, always in the same way.
+"""
+
+import io
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+LUNGS = (0.15, 0.90, 0.10, 0.90)
+"""Top, bottom, left and right of the rectangle that is taken for the lungs, as shares of the film.
+
+Frontal films are cut closely, so both lungs of almost all of them lie within; a rectangle needs no segmentation, which
+would have to be trusted itself. Shoulders, abdomen and the sides of the chest remain outside."""
+BORDER = 0.10
+"""Of the film's side, on each side: what `only the border` keeps."""
+GREY = 128
+
+
+def _lungs(film: np.ndarray) -> tuple[slice, slice]:
+    top, bottom, left, right = (round(share * len(film)) for share in LUNGS)
+    return slice(top, bottom), slice(left, right)
+
+
+def _without_lungs(film: np.ndarray, grey: int) -> np.ndarray:
+    altered = film.copy()
+    altered[_lungs(film)] = grey
+    return altered
+
+
+def _only_lungs(film: np.ndarray) -> np.ndarray:
+    altered, lungs = np.full_like(film, GREY), _lungs(film)
+    altered[lungs] = film[lungs]
+    return altered
+
+
+def _only_the_border(film: np.ndarray) -> np.ndarray:
+    altered, width = film.copy(), max(1, round(BORDER * len(film)))
+    altered[width:-width, width:-width] = 0
+    return altered
+
+
+def _compressed_again(film: np.ndarray) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(film).save(buffer, format="JPEG", quality=30)
+    return np.asarray(Image.open(buffer))
+
+
+def _blurred(film: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(film).filter(ImageFilter.GaussianBlur(len(film) / 100)))
+
+
+def _noisy(film: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, 12, film.shape)
+    return np.rint(film + noise).clip(0, 255).astype(np.uint8)
+
+
+def _exposed(film: np.ndarray, gamma: float) -> np.ndarray:
+    return np.rint(255 * (film / 255) ** gamma).astype(np.uint8)
+
+
+def _flatter(film: np.ndarray) -> np.ndarray:
+    return np.rint(0.6 * film + 0.2 * 255).astype(np.uint8)
+
+
+def _cropped(film: np.ndarray) -> np.ndarray:
+    size, cut = len(film), max(1, round(0.08 * len(film)))
+    box = (cut, cut, size - cut, size - cut)
+    return np.asarray(Image.fromarray(film).resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+Alterations = dict[str, Callable[[np.ndarray], np.ndarray]]
+
+WITHOUT_LUNGS: Alterations = {
+    # In black and in grey, since a network answers to so much black too: what it still tells then may be hidden by it.
+    "lungs blacked out": partial(_without_lungs, grey=0),
+    "lungs greyed out": partial(_without_lungs, grey=GREY),
+    "only the border": _only_the_border,
+}
+"""What leaves nothing to diagnose by: a score that is left rests on something else."""
+STRESSES: Alterations = {
+    "compressed again": _compressed_again,  # JPEG quality 30
+    "blurred": _blurred,  # Gaussian, a standard deviation of 1/100 of the side
+    "noisy": _noisy,  # a standard deviation of 12 grey values
+    "darker": partial(_exposed, gamma=1.5),
+    "brighter": partial(_exposed, gamma=1 / 1.5),
+    "flatter": _flatter,  # 60 % of the contrast
+    "cropped": _cropped,  # by 8 % on each side
+    "only the lungs": _only_lungs,  # grey around them
+}
+"""What leaves the diagnosis as it is, so a score should survive it: together they stand in for another place."""
+ALTERATIONS: Alterations = {"as it is": lambda film: film, **WITHOUT_LUNGS, **STRESSES}
