@@ -130,3 +130,13 @@ def test_the_seed_decides_the_draw(make_params):
     first, again, other = (augmented(ranges, film(), seed) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.allclose(first, other)
+
+
+def test_some_films_stay_almost_as_they_are_and_some_change_all_over(make_params):
+    settings = make_params({"train.augmentation.strength": 1.0}).train.augmentation
+    _, tone = draw(np.random.default_rng(0), np.ones(2000, bool), 64, settings)
+    ranges = [settings.contrast, settings.brightness, settings.noise, settings.blur, settings.compression]
+    most = (np.abs(tone[:, 1:] - [1, 0, 0, 0, 0]) / ranges).max(axis=1)  # share of a range that a film uses up
+    # Five numbers within a tenth of their ranges: one film in 100,000 if each were drawn on its own.
+    assert 0.08 < (most < 0.1).mean() < 0.2
+    assert (most > 0.7).mean() > 0.1

@@ -18,18 +18,22 @@ TONE = 6
 def draw(rng: np.random.Generator, augment: np.ndarray, size: int, settings: Augmentation) -> tuple[np.ndarray, ...]:
     """Random transforms of a batch; the identity where `augment`, bool of shape (B,), is false.
 
+    Each film has its own share of the ranges, drawn from 0 to `settings.strength`. Were all moved as far as they may,
+    the network would hardly ever see a film as it is, which is how it will be asked (docs/experiments.md).
+
     Returns `pose`, float32 (B, 8): the projective coefficients (a0 … c1) by which `keras.ops.image.affine_transform`
     maps a place in the output to one in the input, about the centre of `size` × `size` pixels; and `tone`,
     float32 (B, 6): gamma (an exponent), contrast about mid-grey (a factor), brightness and noise (shares of the grey
     range), blur (a share of the blurred film), compression (multiples of the quantisation steps of JPEG quality 50).
     """
     batch = len(augment)
+    strength = rng.uniform(0, settings.strength, batch) * augment
 
     def up_to(limit: float) -> np.ndarray:
-        return rng.uniform(0, limit * settings.strength, batch) * augment
+        return rng.uniform(0, limit, batch) * strength
 
     def either_way(limit: float) -> np.ndarray:
-        return rng.uniform(-limit, limit, batch) * settings.strength * augment
+        return rng.uniform(-limit, limit, batch) * strength
 
     angle = either_way(settings.rotation)
     scale_x, scale_y = 1 + either_way(settings.zoom), 1 + either_way(settings.zoom)
