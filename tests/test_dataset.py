@@ -96,3 +96,15 @@ def test_blends_lie_between_the_two_films_in_grey_target_and_weight(images, rows
 def test_films_to_predict_on_keep_their_order(images):
     feed = FilmBatches(images, np.array([7, 1, 4]), batch_size=2)
     assert [film[0, 0, 0] for number in range(2) for film in feed[number][0]] == [7, 1, 4]
+
+
+def test_some_films_come_without_lungs_and_without_a_class(images, rows, make_params):
+    rows["draws"] = 30
+    some, none = (
+        epoch(batches(images * 25, rows, make_params, **{APPLY_TO: "none", "train.hidden_lungs": share}))
+        for share in (0.5, 0)
+    )
+    open_ones = [weight for _, target, weight, _ in some if target == 0.5]
+    assert 40 <= len(open_ones) <= 80
+    assert set(open_ones) == {1}
+    assert {target for _, target, _, _ in none} == {0, 1}

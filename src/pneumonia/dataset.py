@@ -11,6 +11,7 @@ from pneumonia.augmentation import draw
 from pneumonia.blending import Blend, blend_images, blend_targets, draw_blend
 from pneumonia.labels import class_names
 from pneumonia.localization.box_targets import BoxTargets
+from pneumonia.lungs import hide_lungs
 from pneumonia.params import Params
 
 
@@ -43,7 +44,7 @@ def targets(classes: np.ndarray, count: int) -> np.ndarray:
 
 
 class TrainingBatches(keras.utils.PyDataset):
-    """The rows of `train.csv`, shuffled anew each epoch, blended, with the random pose and tone of each film.
+    """The rows of `train.csv`, shuffled anew each epoch, blended, some without lungs, in random pose and tone.
 
     A batch is `(inputs, targets, weights)`: inputs `image` uint8 (B, S, S, 1), `pose` float32 (B, 8) and `tone`
     float32 (B, 6) (see `augmentation.draw`), targets as in `targets`, weights float32 (B,). It depends on the seed,
@@ -101,6 +102,8 @@ class TrainingBatches(keras.utils.PyDataset):
         if self.settings.mixup or self.settings.cutmix:
             images = blend_images(images, self.images[self.image[others]], blend)
             target, weight = blend_targets(target, weight, self.target[others], self.weight[others], blend.share)
+        if self.settings.hidden_lungs:
+            images, target, weight = hide_lungs(rng, images, target, weight, self.settings.hidden_lungs)
         if self.boxes:
             target = self.boxes(self.image[rows], pose)
         return {"image": images[..., None], "pose": pose, "tone": tone}, target, weight

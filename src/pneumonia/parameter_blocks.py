@@ -68,6 +68,7 @@ class Recommended(Block):
     batch_size: Positive
     epochs: Positive
     strength: Share | Literal[1]
+    hidden_lungs: Share
 
 
 class Recommendations(Block):
@@ -159,6 +160,7 @@ class Train(Recipe):
     warmup_epochs: Whole
     loss: Literal["cross_entropy", "focal"]
     cutmix: Annotated[float, Field(ge=0, le=10)]
+    hidden_lungs: Share
     initial_bias: StrictBool
     clip_norm: Annotated[float, Field(ge=0)]
     monitor: Literal["val_loss", "val_auc"]

@@ -10,29 +10,21 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageFilter
 
-LUNGS = (0.15, 0.90, 0.10, 0.90)
-"""Top, bottom, left and right of the rectangle that is taken for the lungs, as shares of the film.
+from pneumonia.lungs import rectangle
 
-Frontal films are cut closely, so both lungs of almost all of them lie within; a rectangle needs no segmentation, which
-would have to be trusted itself. Shoulders, abdomen and the sides of the chest remain outside."""
 BORDER = 0.10
 """Of the film's side, on each side: what `only the border` keeps."""
 GREY = 128
 
 
-def _lungs(film: np.ndarray) -> tuple[slice, slice]:
-    top, bottom, left, right = (round(share * len(film)) for share in LUNGS)
-    return slice(top, bottom), slice(left, right)
-
-
 def _without_lungs(film: np.ndarray, grey: int) -> np.ndarray:
     altered = film.copy()
-    altered[_lungs(film)] = grey
+    altered[rectangle(len(film))] = grey
     return altered
 
 
 def _only_lungs(film: np.ndarray) -> np.ndarray:
-    altered, lungs = np.full_like(film, GREY), _lungs(film)
+    altered, lungs = np.full_like(film, GREY), rectangle(len(film))
     altered[lungs] = film[lungs]
     return altered
 
