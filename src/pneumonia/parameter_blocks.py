@@ -9,6 +9,7 @@ Whole = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
+LowPass = Annotated[StrictInt, Field(ge=0, le=16)]
 
 
 class Block(BaseModel):
@@ -69,6 +70,7 @@ class Recommended(Block):
     epochs: Positive
     strength: Share | Literal[1]
     hidden_lungs: Share
+    low_pass: LowPass
 
 
 class Recommendations(Block):
@@ -161,6 +163,7 @@ class Train(Recipe):
     loss: Literal["cross_entropy", "focal"]
     cutmix: Annotated[float, Field(ge=0, le=10)]
     hidden_lungs: Share
+    low_pass: LowPass
     initial_bias: StrictBool
     clip_norm: Annotated[float, Field(ge=0)]
     monitor: Literal["val_loss", "val_auc"]

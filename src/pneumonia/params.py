@@ -29,7 +29,7 @@ from pneumonia.parameter_blocks import (
 
 AUTO: dict[tuple[str, ...], list[str]] = {
     ("clean",): ["image_size"],
-    ("train",): ["epochs", "batch_size", "hidden_lungs", *Recipe.model_fields],
+    ("train",): ["epochs", "batch_size", "hidden_lungs", "low_pass", *Recipe.model_fields],
     ("train", "augmentation"): ["strength"],
 }
 """Where params.yaml may say `auto`: it takes the value recommended for the model, or else for the dataset."""
