@@ -1,12 +1,6 @@
 import numpy as np
 
-from pneumonia.lungs import hide_lungs, rectangle
-
-
-def batch(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Films of random greys, of class 1, that weigh 3."""
-    films = np.random.default_rng(0).integers(0, 256, (count, 40, 40), dtype=np.uint8)
-    return films, np.ones((count, 1), "float32"), np.full(count, 3, "float32")
+from pneumonia.lungs import exchange_surroundings, rectangle
 
 
 def test_the_rectangle_by_hand():
@@ -14,22 +8,22 @@ def test_the_rectangle_by_hand():
     assert rectangle(100, np.array([0.02, -0.05, 0.0, 0.01])) == (slice(17, 85), slice(10, 91))
 
 
-def test_a_share_of_the_films_loses_its_lungs_and_its_class():
-    films, target, weight = batch(400)
+def test_a_share_of_the_films_lies_in_the_surroundings_of_others():
+    films = np.random.default_rng(0).integers(0, 256, (400, 40, 40), dtype=np.uint8)
     before = films.copy()
-    altered, targets, weights = hide_lungs(np.random.default_rng(1), films, target, weight, share=0.25)
-    hidden = targets[:, 0] == 0.5
-    assert 70 <= hidden.sum() <= 130
-    assert np.array_equal(films, before) and (target == 1).all()
-    assert np.array_equal(altered[~hidden], films[~hidden])
-    assert (weights[hidden] == 1).all() and (weights[~hidden] == 3).all()
-    # What lies within however the edges are moved is one grey, what lies outside is as it was.
-    assert (np.ptp(altered[hidden][:, 8:34, 6:34].reshape(hidden.sum(), -1), axis=1) == 0).all()
-    assert len(set(altered[hidden][:, 20, 20])) > 40
-    assert np.array_equal(altered[hidden][:, :4], films[hidden][:, :4])
-
-
-def test_of_three_classes_all_are_equally_likely():
-    films, _, weight = batch(50)
-    _, targets, _ = hide_lungs(np.random.default_rng(1), films, np.eye(3, dtype="float32")[[1] * 50], weight, 0.5)
-    assert {tuple(row) for row in (3 * targets).round().astype(int).tolist()} == {(0, 3, 0), (1, 1, 1)}
+    exchanged = exchange_surroundings(np.random.default_rng(1), films, share=0.25)
+    assert np.array_equal(films, before)
+    changed = (exchanged != films).any(axis=(1, 2))
+    assert 70 <= changed.sum() <= 130
+    # What lies within however the edges are moved is the film's own, what lies outside is of another one.
+    assert np.array_equal(exchanged[:, 8:34, 6:34], films[:, 8:34, 6:34])
+    corners = {film[:4].tobytes(): number for number, film in enumerate(films)}
+    others = [corners[film[:4].tobytes()] for film in exchanged[changed]]
+    assert (np.array(others) != np.flatnonzero(changed)).all()
+    assert len(set(others)) == len(others)
+    # The edges move: not all exchanged films have the same rows of their own.
+    columns = [
+        np.flatnonzero((a == b).all(axis=0)).tolist()
+        for a, b in zip(exchanged[changed][:, 10:30], films[changed][:, 10:30], strict=True)
+    ]
+    assert len({tuple(each) for each in columns}) > 4

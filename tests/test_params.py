@@ -10,7 +10,7 @@ from .conftest import write_params
 
 def test_auto_takes_what_is_recommended_for_the_dataset_and_the_model(make_params):
     params = make_params({"dataset": "kermany", "model": "resnet", "models.resnet.recommended.ema": 0.5})
-    assert (params.clean.image_size, params.train.batch_size, params.train.augmentation.strength) == (299, 32, 1)
+    assert (params.clean.image_size, params.train.batch_size, params.train.augmentation.strength) == (224, 32, 1)
     assert (params.train.optimizer, params.train.ema) == ("adamw", 0.5)
 
 

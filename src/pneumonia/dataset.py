@@ -11,7 +11,7 @@ from pneumonia.augmentation import draw
 from pneumonia.blending import Blend, blend_images, blend_targets, draw_blend
 from pneumonia.labels import class_names
 from pneumonia.localization.box_targets import BoxTargets
-from pneumonia.lungs import hide_lungs
+from pneumonia.lungs import exchange_surroundings
 from pneumonia.params import Params
 
 
@@ -44,7 +44,7 @@ def targets(classes: np.ndarray, count: int) -> np.ndarray:
 
 
 class TrainingBatches(keras.utils.PyDataset):
-    """The rows of `train.csv`, shuffled anew each epoch, blended, some without lungs, in random pose and tone.
+    """The rows of `train.csv`, shuffled anew each epoch, blended, some in other surroundings, in random pose and tone.
 
     A batch is `(inputs, targets, weights)`: inputs `image` uint8 (B, S, S, 1), `pose` float32 (B, 8) and `tone`
     float32 (B, 6) (see `augmentation.draw`), targets as in `targets`, weights float32 (B,). It depends on the seed,
@@ -102,8 +102,8 @@ class TrainingBatches(keras.utils.PyDataset):
         if self.settings.mixup or self.settings.cutmix:
             images = blend_images(images, self.images[self.image[others]], blend)
             target, weight = blend_targets(target, weight, self.target[others], self.weight[others], blend.share)
-        if self.settings.hidden_lungs:
-            images, target, weight = hide_lungs(rng, images, target, weight, self.settings.hidden_lungs)
+        if self.settings.exchanged_surroundings:
+            images = exchange_surroundings(rng, images, self.settings.exchanged_surroundings)
         if self.boxes:
             target = self.boxes(self.image[rows], pose)
         return {"image": images[..., None], "pose": pose, "tone": tone}, target, weight

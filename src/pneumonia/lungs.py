@@ -1,8 +1,9 @@
-"""Where the lungs are in a frontal film, and films in which they are hidden.
+"""Where the lungs are in a frontal film, and films whose lungs lie in the film of someone else.
 
-Of a film without lungs a network can only guess by what else it shows: shoulders, letters, how it was taken. Films so
-altered, with the same target whatever they are, teach it that this says nothing: outlier exposure (Hendrycks, Mazeika,
-Dietterich, Deep Anomaly Detection with Outlier Exposure, ICLR 2019, section 3), with its own films as the outliers.
+What is around the lungs (shoulders, letters, collimation, how a film was taken) may tell the classes of a data set
+apart, and a network learns it. Exchanged surroundings tell nothing any more: the mixed backgrounds of Xiao, Engstrom,
+Ilyas, Madry, Noise or Signal: The Role of Image Backgrounds in Object Recognition, ICLR 2021. Nor does the seam, since
+films of every class have it.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ LUNGS = (0.15, 0.90, 0.10, 0.90)
 Frontal films are cut closely, so both lungs of almost all of them lie within; a rectangle needs no segmentation, which
 would have to be trusted itself. Shoulders, abdomen and the sides of the chest remain outside."""
 JITTER = 0.05
-"""By how much each edge of it is moved in training, as a share of the film, so that none tells."""
+"""By how much each edge of it is moved in training, as a share of the film."""
 
 
 def rectangle(size: int, moved: np.ndarray | float = 0.0) -> tuple[slice, slice]:
@@ -22,17 +23,11 @@ def rectangle(size: int, moved: np.ndarray | float = 0.0) -> tuple[slice, slice]
     return slice(top, bottom), slice(left, right)
 
 
-def hide_lungs(
-    rng: np.random.Generator, images: np.ndarray, target: np.ndarray, weight: np.ndarray, share: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A batch in which about `share` of the films have their lungs hidden behind one grey, at random.
-
-    Takes and gives films uint8 (B, S, S), targets float32 (B, C) or (B, 1), and weights float32 (B,). Of a film with
-    hidden lungs all classes are equally likely, and it weighs 1.
-    """
-    images, target, weight = images.copy(), target.copy(), weight.copy()
+def exchange_surroundings(rng: np.random.Generator, images: np.ndarray, share: float) -> np.ndarray:
+    """Films, uint8 (B, S, S), about `share` of which have their lungs in another film of the batch, at random."""
+    exchanged, others = images.copy(), rng.permutation(len(images))
     for number in np.flatnonzero(rng.random(len(images)) < share):
-        moved = rng.uniform(-JITTER, JITTER, 4)
-        images[number][rectangle(images.shape[1], moved)] = rng.integers(0, 256)
-        target[number], weight[number] = 1 / max(2, target.shape[1]), 1
-    return images, target, weight
+        lungs = rectangle(images.shape[1], rng.uniform(-JITTER, JITTER, 4))
+        exchanged[number] = images[others[number]]
+        exchanged[number][lungs] = images[number][lungs]
+    return exchanged

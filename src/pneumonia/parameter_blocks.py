@@ -9,7 +9,6 @@ Whole = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
-LowPass = Annotated[StrictInt, Field(ge=0, le=16)]
 
 
 class Block(BaseModel):
@@ -69,8 +68,7 @@ class Recommended(Block):
     batch_size: Positive
     epochs: Positive
     strength: Share | Literal[1]
-    hidden_lungs: Share
-    low_pass: LowPass
+    exchanged_surroundings: Share
 
 
 class Recommendations(Block):
@@ -162,8 +160,7 @@ class Train(Recipe):
     warmup_epochs: Whole
     loss: Literal["cross_entropy", "focal"]
     cutmix: Annotated[float, Field(ge=0, le=10)]
-    hidden_lungs: Share
-    low_pass: LowPass
+    exchanged_surroundings: Share
     initial_bias: StrictBool
     clip_norm: Annotated[float, Field(ge=0)]
     monitor: Literal["val_loss", "val_auc"]

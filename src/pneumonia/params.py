@@ -29,7 +29,7 @@ from pneumonia.parameter_blocks import (
 
 AUTO: dict[tuple[str, ...], list[str]] = {
     ("clean",): ["image_size"],
-    ("train",): ["epochs", "batch_size", "hidden_lungs", "low_pass", *Recipe.model_fields],
+    ("train",): ["epochs", "batch_size", "exchanged_surroundings", *Recipe.model_fields],
     ("train", "augmentation"): ["strength"],
 }
 """Where params.yaml may say `auto`: it takes the value recommended for the model, or else for the dataset."""
@@ -78,11 +78,11 @@ class Params(Block):
             may_be = ", ".join(WITH_BOXES)
             raise ValueError(f"dataset is {self.dataset!r}; for task localize it should be one of {may_be}")
         train = self.train
-        altered = train.mixup or train.cutmix or train.label_smoothing or train.hidden_lungs
+        altered = train.mixup or train.cutmix or train.label_smoothing or train.exchanged_surroundings
         if localize and (altered or train.loss != "cross_entropy"):
             raise ValueError(
-                "train.mixup, cutmix, label_smoothing and hidden_lungs should be 0 and train.loss cross_entropy for "
-                "task localize: boxes have losses of their own and cannot be blended or hidden"
+                "train.mixup, cutmix, label_smoothing and exchanged_surroundings should be 0 and train.loss "
+                "cross_entropy for task localize: boxes have losses of their own and cannot be blended"
             )
         return self
 

@@ -253,33 +253,3 @@ def test_without_weights_auto_says_loudly_that_it_starts_at_random_and_imagenet_
     assert "NO PRETRAINED WEIGHTS" in caplog.text
     with pytest.raises(UserError, match=r"weights is imagenet, but .* it may be auto, random or a path"):
         build_network(make_params({**params, "models.inception.weights": "imagenet"}))
-
-
-def averaged(film: np.ndarray) -> np.ndarray:
-    """Over 3 × 3 pixels, at the edges over those that there are."""
-
-    def box(x):
-        padded = np.pad(x, 1)
-        return sum(padded[i : i + len(x), j : j + len(x)] for i in range(3) for j in range(3))
-
-    return box(film) / box(np.ones_like(film))
-
-
-@pytest.mark.parametrize("name", ["resnet", "googlenet"])
-def test_behind_a_low_pass_it_sees_the_averaged_film(make_params, tmp_path, name):
-    plain = build_network(tiny(make_params, name)).model
-    behind = build_network(tiny(make_params, name, **{"train.low_pass": 2})).model
-    behind.set_weights(plain.get_weights())
-    behind.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    film = np.random.default_rng(0).uniform(0, 255, plain.input_shape[1:3]).astype("float32")
-
-    def features(network: keras.Model, film: np.ndarray) -> np.ndarray:
-        before_the_end = keras.Model(network.input, network.get_layer("probability").input)
-        return np.array(before_the_end(film[None, ..., None], training=False))
-
-    wanted = pytest.approx(features(plain, averaged(averaged(film))), rel=1e-3, abs=1e-4)
-    assert features(behind, film) == wanted
-    assert features(loaded, film) == wanted
-    assert features(plain, film) != wanted
-    assert summary(behind).receptive_field == summary(plain).receptive_field + 4

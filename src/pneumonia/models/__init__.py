@@ -14,7 +14,6 @@ import keras
 
 from pneumonia.errors import UserError
 from pneumonia.labels import class_names
-from pneumonia.models.ends import THREE_CHANNELS
 from pneumonia.models.weights import load_weights
 from pneumonia.params import Params, user_path
 
@@ -67,24 +66,7 @@ def _build(params: Params, weights: str | None) -> keras.Model:
         raise UserError(
             f"models.{params.model} cannot be built at clean.image_size {params.clean.image_size}: {_one_line(error)}"
         ) from error
-    return _behind_low_pass(model, params.train.low_pass) if params.train.low_pass else model
-
-
-def _behind_low_pass(model: keras.Model, times: int) -> keras.Model:
-    """A copy of `model` for films that are averaged `times` over 3 × 3 pixels before it sees them.
-
-    So blurred, films lose the finest detail, which tells more of how they were encoded than of what they show.
-    """
-
-    def call(layer: keras.layers.Layer, *args: object, **kwargs: object) -> keras.KerasTensor:
-        x = layer(*args, **kwargs)
-        for number in range(times) if layer.name == THREE_CHANNELS else ():
-            x = keras.layers.AveragePooling2D(3, 1, padding="same", name=f"low_pass_{number}")(x)
-        return x
-
-    copy: keras.Model = keras.models.clone_model(model, call_function=call)
-    copy.set_weights(model.get_weights())
-    return copy
+    return model
 
 
 def _one_line(error: Exception) -> str:

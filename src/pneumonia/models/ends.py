@@ -5,9 +5,6 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-THREE_CHANNELS = "three_channels"
-"""The layer of the film as a network sees it."""
-
 
 class Scale(NamedTuple):
     """What weights expect of a channel: `factor · grey + offset`, an offset a channel."""
@@ -35,7 +32,7 @@ def film_input(image_size: int, scale: Scale) -> tuple[keras.KerasTensor, keras.
         layers.Rescaling(factor, offset, name=f"scaled_{number}")(film)
         for number, (factor, offset) in enumerate(zip(*scale, strict=True))
     ]
-    return film, layers.Concatenate(name=THREE_CHANNELS)(channels)
+    return film, layers.Concatenate(name="three_channels")(channels)
 
 
 def probabilities(x: keras.KerasTensor, outputs: int, name: str = "probability") -> keras.KerasTensor:
