@@ -52,7 +52,6 @@ REQUIREMENTS = (
     "pylibjpeg-libjpeg",
     "pylibjpeg-openjpeg",
     "pyyaml",
-    "scikit-image",
     "scipy",
     "tensorflow",
 )
