@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pneumonia.dataset import open_images, read_part
+from pneumonia.decision import probability_of_pneumonia
 from pneumonia.errors import exit_on_user_error
+from pneumonia.evaluation.alterations import WITHOUT_LUNGS
 from pneumonia.evaluation.metrics import figures
 from pneumonia.evaluation.parts import Part, predict_parts
 from pneumonia.evaluation.shortcuts import stressed_auc
@@ -102,13 +104,18 @@ def with_validation_films(held_out: int | str, params: Params) -> pd.DataFrame:
 
 
 def scores(part: Part, names: list[str]) -> dict[str, float]:
-    """What recipes are compared by: AUC as they are, stressed and without the lungs, and what comes of it at 0.5."""
-    found = figures(part.truth, part.probabilities, names, 0.5)
-    kept = ["roc_auc", "sensitivity", "specificity", "bacterial_against_viral/roc_auc", "classes/accuracy"]
-    return {name: round(found[name], 4) for name in kept if name in found} | {
-        "stress/roc_auc": round(stressed_auc(part.altered, part.sick), 4),
-        "lungs greyed out": round(float(roc_auc_score(part.sick, part.altered["lungs greyed out"])), 4),
+    """What recipes are compared by: AUC and balanced accuracy at 0.5 of films as they are, stressed, without lungs."""
+    sick, found = part.sick, figures(part.truth, part.uncalibrated, names, 0.5)
+    uncalibrated = probability_of_pneumonia(part.uncalibrated, part.healthy)
+    kinds = {name: found[name] for name in ("bacterial_against_viral/roc_auc", "classes/accuracy") if name in found}
+    measured = {
+        "roc_auc": found["roc_auc"],
+        "stress/roc_auc": stressed_auc(part.altered, sick),
+        "balanced_accuracy": balanced_accuracy_score(sick, uncalibrated >= 0.5),
+        **{name: roc_auc_score(sick, part.altered[name]) for name in WITHOUT_LUNGS},
+        **kinds,
     }
+    return {name: round(float(value), 4) for name, value in measured.items()}
 
 
 if __name__ == "__main__":
