@@ -1,32 +1,32 @@
 """Cross-validate recipes on Kermany's films: `python experiments/recipes.py NAME...`, of recipes.yaml.
 
-A recipe is trained three times, each time without another fifth of the patients, whose films then score it, as they
-are and stressed; and once without all normal films of one of the two series, which score it then: a row each in
-results.csv. `data` is what `dvc repro` made of the films, packed at the size that is wanted. Official test films choose
-nothing: what a model says of them is put aside, in `runs`, for a question that is asked last, whether any score of
-validation films had told of them.
+A recipe is trained three times, each time without another tenth of the patients, whose films then score it, as they
+are and stressed (a further tenth chooses the epoch); and once without all normal films of one of the two series, which
+score it then: a row each in results.csv. `data` is what `dvc repro` made of the films, packed at the size that is
+wanted. Official test films choose nothing: what a model says of them is put aside, in `runs`, for a question that is
+asked last, whether any score of validation films had told of them.
 """
 
+import argparse
 import json
-import sys
+import math
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pneumonia.dataset import open_images, read_part
-from pneumonia.decision import probability_of_pneumonia
 from pneumonia.errors import exit_on_user_error
 from pneumonia.evaluation.alterations import WITHOUT_LUNGS
 from pneumonia.evaluation.metrics import figures
 from pneumonia.evaluation.parts import Part, predict_parts
 from pneumonia.evaluation.shortcuts import stressed_auc
+from pneumonia.files import whole_file
 from pneumonia.labels import class_names, to_classes
 from pneumonia.params import Params, load_params
 from pneumonia.rebalancing import draw_rows
@@ -34,38 +34,56 @@ from pneumonia.splitting import require_no_leak
 from pneumonia.training import train
 
 HERE, DATA = Path(__file__).parent, Path("data")
-FOLDS = 5
-HELD_OUT = (0, 1, 2, "NORMAL2-IM")
+FOLDS = 10
+HELD_OUT = ("0", "1", "2", "NORMAL2-IM")
 """Folds, and a series of normal films."""
 
 
 def main() -> None:
     """Run the recipes that are named."""
     recipes = yaml.safe_load((HERE / "recipes.yaml").read_text())
-    for name in sys.argv[1:]:
-        for held_out in HELD_OUT:
+    parser = argparse.ArgumentParser(description="Cross-validate recipes.")
+    parser.add_argument("names", nargs="+", choices=recipes, metavar="NAME", help=", ".join(recipes))
+    parser.add_argument("--held-out", nargs="+", choices=HELD_OUT, default=HELD_OUT)
+    asked = parser.parse_args()
+    for name in asked.names:
+        for held_out in asked.held_out:
             print(json.dumps(row := run(name, recipes[name], held_out)))
-            results = HERE / "results.csv"
-            pd.DataFrame([row]).to_csv(results, mode="a", header=not results.exists(), index=False)
+            _write(row)
 
 
-def run(name: str, changes: dict[str, Any], held_out: int | str) -> dict[str, Any]:
+def _write(row: dict[str, Any]) -> None:
+    """Put the row into results.csv, in place of an earlier one of this training."""
+    path, table = HERE / "results.csv", pd.DataFrame([row])
+    if path.exists():
+        earlier = pd.read_csv(path, dtype={"held_out": str})
+        same = (earlier["recipe"] == row["recipe"]) & (earlier["held_out"] == row["held_out"])
+        table = pd.concat([earlier[~same], table])
+    with whole_file(path) as partial:
+        table.to_csv(partial, index=False)
+
+
+def run(name: str, changes: dict[str, Any], held_out: str) -> dict[str, Any]:
     """Train with `changes` on all films but those held out and score on these; the row of results.csv."""
-    seed = held_out if isinstance(held_out, int) else 0
-    params, folder = params_with(changes, seed), HERE / "runs" / f"{name}-{held_out}"
+    params, folder = params_with(changes, seed_of(held_out)), HERE / "runs" / f"{name}-{held_out}"
     folder.mkdir(parents=True, exist_ok=True)
     films, images = with_validation_films(held_out, params), open_images(DATA / "clean")
     films.to_csv(split := folder / "split.csv", index=False)
     names = class_names(params.task, params.dataset)
-    rows = draw_rows(films[films["part"] == "train"].reset_index(drop=True), params.rebalance.method, seed)
+    rows = draw_rows(films[films["part"] == "train"].reset_index(drop=True), params.rebalance.method, params.seed)
     started = time.monotonic()
-    trained = train(params, images, rows, read_part(split, "val", names)[:2], on_epoch=lambda state: None)
+    trained = train(params, images, rows, read_part(split, "choose", names)[:2], on_epoch=lambda state: None)
     seconds = time.monotonic() - started
     trained.model.save(folder / "model.keras")
     parts, _ = predict_parts(trained.model, images, split, names)
     scored = {part: scores(each, names) for part, each in parts.items()}
     (folder / "test.json").write_text(json.dumps(scored["test"]))
     return {"recipe": name, "held_out": held_out, "seconds": round(seconds), **scored["val"]}
+
+
+def seed_of(held_out: str) -> int:
+    """The number of a fold; of a series 0."""
+    return int(held_out) if held_out.isdigit() else 0
 
 
 def params_with(changes: dict[str, Any], seed: int) -> Params:
@@ -82,21 +100,25 @@ def params_with(changes: dict[str, Any], seed: int) -> Params:
         return load_params(path)
 
 
-def with_validation_films(held_out: int | str, params: Params) -> pd.DataFrame:
-    """`split.csv` with other films to validate, and with the classes of the task.
+def with_validation_films(held_out: str, params: Params) -> pd.DataFrame:
+    """`split.csv` with the classes of the task and other parts: `train`, `val` (what is held out), `choose`, `test`.
 
-    They are a fold of the patients; or all normal films of a series and the sick ones of the first fold.
+    Held out is a fold of the patients; or all normal films of a series and the sick ones of the first fold. The next
+    fold chooses the epoch.
     """
     films = pd.read_csv(DATA / "split.csv", dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] != "excluded"].copy()
     ours = films[films["part"] != "test"]
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(ours, ours["label"], ours["patient"])
-    fold = ours.index[list(folds)[held_out if isinstance(held_out, int) else 0][1]]
+    folds = list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(ours, ours["label"], ours["patient"]))
+    number = seed_of(held_out)
     films.loc[ours.index, "part"] = "train"
-    films.loc[fold, "part"] = "val"
-    if isinstance(held_out, str):
-        normal = films["part"].isin(["train", "val"]) & (films["label"] == "normal")
-        films.loc[normal, "part"] = np.where(films["patient"].str.startswith(held_out), "val", "train")[normal]
+    films.loc[ours.index[folds[number][1]], "part"] = "val"
+    films.loc[ours.index[folds[number + 1][1]], "part"] = "choose"
+    if not held_out.isdigit():
+        normal = (films["label"] == "normal") & (films["part"] != "test")
+        of_series = films["patient"].str.startswith(held_out)
+        films.loc[normal & of_series, "part"] = "val"
+        films.loc[normal & ~of_series & (films["part"] == "val"), "part"] = "train"
     classes = class_names(params.task, params.dataset)
     films["class"] = [classes[n] for n in to_classes(films["label"].tolist(), params.task, params.dataset)]
     require_no_leak(films)
@@ -105,15 +127,15 @@ def with_validation_films(held_out: int | str, params: Params) -> pd.DataFrame:
 
 def scores(part: Part, names: list[str]) -> dict[str, float]:
     """What recipes are compared by: AUC and balanced accuracy at 0.5 of films as they are, stressed, without lungs."""
-    sick, found = part.sick, figures(part.truth, part.uncalibrated, names, 0.5)
-    uncalibrated = probability_of_pneumonia(part.uncalibrated, part.healthy)
-    kinds = {name: found[name] for name in ("bacterial_against_viral/roc_auc", "classes/accuracy") if name in found}
+    found = figures(part.truth, part.probabilities, names, 0.5)
+    kinds = ("bacterial_against_viral/roc_auc", "classes/accuracy")
     measured = {
         "roc_auc": found["roc_auc"],
-        "stress/roc_auc": stressed_auc(part.altered, sick),
-        "balanced_accuracy": balanced_accuracy_score(sick, uncalibrated >= 0.5),
-        **{name: roc_auc_score(sick, part.altered[name]) for name in WITHOUT_LUNGS},
-        **kinds,
+        "stress/roc_auc": stressed_auc(part.altered, part.sick),
+        "balanced_accuracy": balanced_accuracy_score(part.sick, part.probability >= 0.5),
+        "stress/balanced_accuracy": balanced_accuracy_score(part.stressed.sick, part.stressed.probability >= 0.5),
+        **{name: roc_auc_score(part.sick, part.altered[name]) for name in WITHOUT_LUNGS},
+        **{name: found.get(name, math.nan) for name in kinds},
     }
     return {name: round(float(value), 4) for name, value in measured.items()}
 

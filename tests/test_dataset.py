@@ -64,13 +64,15 @@ def test_the_seed_and_the_epoch_decide_the_order(images, rows, make_params):
 
 
 def test_processes_share_a_batch_between_them(images, rows, make_params):
-    whole = batches(images, rows, make_params, shards=2)
-    parts = [batches(images, rows, make_params, 2, (number, 2)) for number in range(2)]
+    mixed = {"train.mixup": 0.4, "train.exchanged_surroundings": 0.5}
+    whole = batches(images, rows, make_params, shards=2, **mixed)
+    parts = [batches(images, rows, make_params, 2, (number, 2), **mixed) for number in range(2)]
     assert len(whole) == len(parts[0]) == 2
     for number in range(len(whole)):
         inputs, target, weight = whole[number]
         shares = [part[number] for part in parts]
-        assert np.array_equal(inputs["pose"], np.concatenate([share[0]["pose"] for share in shares]))
+        for name in ("image", "pose", "tone"):
+            assert np.array_equal(inputs[name], np.concatenate([share[0][name] for share in shares]))
         assert np.array_equal(target, np.concatenate([share[1] for share in shares]))
         assert np.array_equal(weight, np.concatenate([share[2] for share in shares]))
 

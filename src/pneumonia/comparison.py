@@ -14,7 +14,15 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pneumonia.errors import UserError
-from pneumonia.evaluation.bootstrap import Calls, Figures, binary_figures, class_figures, paired_difference
+from pneumonia.evaluation.bootstrap import (
+    Calls,
+    Figures,
+    binary_figures,
+    class_figures,
+    kinds_figures,
+    paired_difference,
+)
+from pneumonia.evaluation.metrics import kinds_told_apart
 from pneumonia.labels import WITHOUT_PNEUMONIA
 from pneumonia.localization.figures import PLACE, Detections, localization_difference
 from pneumonia.params import load_params
@@ -102,7 +110,8 @@ def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:
     """The paired comparison of two runs' predictions (`read_predictions`) on the films of a part, by patient.
 
     See `evaluation.bootstrap.paired_difference`: each figure of both, the difference, its 95 % interval, what it means.
-    The figures are those of pneumonia, of more than two classes also `classes/roc_auc` and `classes/accuracy`. Where
+    The figures are those of pneumonia, of more than two classes also `classes/roc_auc`, `classes/accuracy` and, of two
+    kinds of pneumonia, `bacterial_against_viral/roc_auc`. Where
     both runs have boxes there are also `boxes/…`, those of `localization.figures` but for the pixel accuracy.
 
     Raises:
@@ -151,6 +160,9 @@ def _figures(films: pd.DataFrame) -> Callable[[np.ndarray], Figures]:
 
     def figures(weights: np.ndarray) -> Figures:
         over_classes = class_figures(truth, probabilities, called, weights)
-        return binary_figures(sick, calls, weights) | {f"classes/{key}": each for key, each in over_classes.items()}
+        found = binary_figures(sick, calls, weights) | {f"classes/{key}": each for key, each in over_classes.items()}
+        if pair := kinds_told_apart(names):
+            found[f"{pair}/roc_auc"] = kinds_figures(truth, probabilities, weights)["roc_auc"]
+        return found
 
     return figures

@@ -11,7 +11,7 @@ from pneumonia.augmentation import draw
 from pneumonia.blending import Blend, blend_images, blend_targets, draw_blend
 from pneumonia.labels import class_names
 from pneumonia.localization.box_targets import BoxTargets
-from pneumonia.lungs import exchange_surroundings
+from pneumonia.lungs import Exchange, draw_exchange, exchange_surroundings
 from pneumonia.params import Params
 
 
@@ -93,17 +93,20 @@ class TrainingBatches(keras.utils.PyDataset):
         # Not `number` itself: NumPy takes trailing zeros as absent, and [seed, epoch] is what the epoch shuffles with.
         rng = np.random.default_rng([self.seed, self.epoch, number + 1])
         pose, tone = draw(rng, self.augment[rows], self.images.shape[1], self.settings.augmentation)
+        blend = draw_blend(rng, len(rows), self.images.shape[1], self.settings)
+        exchange = draw_exchange(rng, len(rows), self.settings.exchanged_surroundings)
+        blended, around = rng.choice(self.order, len(rows)), rng.choice(self.order, len(rows))
+        # All is drawn for the whole batch, so that processes that share it make of it what one would.
         mine, processes = self.shard
         part = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
-        blend = draw_blend(rng, len(rows), self.images.shape[1], self.settings)
-        others = rng.choice(self.order, len(rows))[part]
-        rows, pose, tone, blend = rows[part], pose[part], tone[part], Blend(*(each[part] for each in blend))
+        rows, blended, around, pose, tone = rows[part], blended[part], around[part], pose[part], tone[part]
+        blend, exchange = Blend(*(each[part] for each in blend)), Exchange(*(each[part] for each in exchange))
         images, target, weight = self.images[self.image[rows]], self.target[rows], self.weight[rows]
         if self.settings.mixup or self.settings.cutmix:
-            images = blend_images(images, self.images[self.image[others]], blend)
-            target, weight = blend_targets(target, weight, self.target[others], self.weight[others], blend.share)
+            images = blend_images(images, self.images[self.image[blended]], blend)
+            target, weight = blend_targets(target, weight, self.target[blended], self.weight[blended], blend.share)
         if self.settings.exchanged_surroundings:
-            images = exchange_surroundings(rng, images, self.settings.exchanged_surroundings)
+            images = exchange_surroundings(images, self.images[self.image[around]], exchange)
         if self.boxes:
             target = self.boxes(self.image[rows], pose)
         return {"image": images[..., None], "pose": pose, "tone": tone}, target, weight

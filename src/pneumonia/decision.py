@@ -17,6 +17,11 @@ def probability_of_pneumonia(probabilities: np.ndarray, healthy: int) -> np.ndar
     return 1 - probabilities[:, :healthy].sum(axis=1)
 
 
+def share_of_last(probabilities: np.ndarray) -> np.ndarray:
+    """Of the probability of the last two classes that of the last, float (N,), of probabilities float (N, C)."""
+    return probabilities[:, -1] / np.maximum(probabilities[:, -2:].sum(axis=1), np.finfo(float).tiny)
+
+
 def call(probabilities: np.ndarray, threshold: float, healthy: int) -> np.ndarray:
     """The class numbers int64 (N,) that films of calibrated `probabilities`, float (N, C), are called.
 

@@ -68,7 +68,7 @@ class Recommended(Block):
     batch_size: Positive
     epochs: Positive
     strength: Share | Literal[1]
-    exchanged_surroundings: Share
+    exchanged_surroundings: Annotated[float, Field(ge=0, le=1)]
 
 
 class Recommendations(Block):
@@ -160,7 +160,7 @@ class Train(Recipe):
     warmup_epochs: Whole
     loss: Literal["cross_entropy", "focal"]
     cutmix: Annotated[float, Field(ge=0, le=10)]
-    exchanged_surroundings: Share
+    exchanged_surroundings: Annotated[float, Field(ge=0, le=1)]
     initial_bias: StrictBool
     clip_norm: Annotated[float, Field(ge=0)]
     monitor: Literal["val_loss", "val_auc"]

@@ -8,6 +8,7 @@ from pneumonia.evaluation.bootstrap import (
     average_precision,
     binary_figures,
     intervals,
+    kinds_intervals,
     multiclass_intervals,
     paired_difference,
     roc_auc,
@@ -112,6 +113,16 @@ def test_three_classes_have_the_mean_auc_and_the_accuracy_over_the_classes():
     assert table.loc["roc_auc", "value"] == pytest.approx(np.mean(each))
     assert table.loc["accuracy", "value"] == pytest.approx((probabilities.argmax(axis=1) == truth).mean())
     assert (table["low"] < table["value"]).all()
+
+
+def test_two_kinds_are_told_apart_among_their_own_films():
+    truth, rng = np.arange(90) % 3, np.random.default_rng(6)
+    scores = rng.random((90, 3)) + np.eye(3)[truth] * 0.3
+    table = kinds_intervals(truth, scores / scores.sum(axis=1, keepdims=True), alone(90))
+    kinds = truth > 0
+    by_ratio = sk.roc_auc_score(truth[kinds] == 2, scores[kinds, 2] / scores[kinds, 1])
+    assert table.loc["roc_auc", "value"] == pytest.approx(by_ratio)
+    assert table.loc["roc_auc", "low"] < by_ratio < table.loc["roc_auc", "high"]
 
 
 def test_a_better_run_is_told_from_one_that_is_the_same():

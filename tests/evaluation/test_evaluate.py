@@ -8,6 +8,7 @@ from PIL import Image
 
 from pneumonia.classifier import Answer, Classifier
 from pneumonia.decision import Decision
+from pneumonia.evaluation.alterations import WITHOUT_LUNGS
 from pneumonia.evaluation.card import render_card
 from pneumonia.evaluation.evaluate import evaluate
 from pneumonia.evaluation.report import render_report
@@ -115,7 +116,7 @@ def test_stressed_films_have_a_score_and_may_choose_the_threshold(data, make_par
     params = make_params({"evaluate.draws": 200, "evaluate.stressed": True})
     outcome = evaluate(network(1), params, data, HISTORY, "random", models, reports)
     table = pd.read_csv(reports / "evaluation" / "alterations_val.csv").set_index("films")["roc_auc"]
-    stresses = table.drop(["as it is", "lungs blacked out", "lungs greyed out", "only the border"])
+    stresses = table.drop(["as it is", *WITHOUT_LUNGS])
     assert len(stresses) == 8
     assert outcome.figures["val"]["stress/roc_auc"] == pytest.approx(stresses.mean())
     choices = outcome.choices.set_index(["rule", "chosen_on"])["threshold"]
@@ -136,6 +137,7 @@ def test_a_model_that_looks_at_the_border_is_told(data, make_params, tmp_path):
     assert [finding.partition(" the model")[0] for finding in outcome.findings] == [
         "Shortcut: with lungs blacked out",
         "Shortcut: with lungs greyed out",
+        "Shortcut: with lungs faded out",
         "Shortcut: with only the border",
     ]
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pneumonia.decision import share_of_last
+
 CHUNK = 250
 """Draws at once: with 2,000 films they take 4 MB an array."""
 INTERVAL = (0.025, 0.975)
@@ -62,15 +64,8 @@ def multiclass_intervals(
 def kinds_intervals(
     truth: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, draws: int = 2000, seed: int = 0
 ) -> pd.DataFrame:
-    """As `intervals`, of the last two classes against each other: `roc_auc` among the films of these two."""
-    kinds = truth >= probabilities.shape[1] - 2
-    last, share = truth[kinds] == probabilities.shape[1] - 1, share_of_last(probabilities[kinds])
-    return with_intervals(lambda weights: {"roc_auc": roc_auc(last, share, weights)}, groups[kinds], last, draws, seed)
-
-
-def share_of_last(probabilities: np.ndarray) -> np.ndarray:
-    """Of the probability of the last two classes that of the last, float (N,), of probabilities float (N, C)."""
-    return probabilities[:, -1] / np.maximum(probabilities[:, -2:].sum(axis=1), np.finfo(float).tiny)
+    """As `intervals`, of the last two classes against each other: see `kinds_figures`."""
+    return with_intervals(lambda weights: kinds_figures(truth, probabilities, weights), groups, truth, draws, seed)
 
 
 def with_intervals(
@@ -145,6 +140,13 @@ def class_figures(truth: np.ndarray, probabilities: np.ndarray, called: np.ndarr
     """The figures of `multiclass_intervals`, (D,) each, where film n counts `weights[d, n]` times, float (D, N)."""
     each = [roc_auc(truth == number, column, weights) for number, column in enumerate(probabilities.T)]
     return {"roc_auc": np.mean(each, axis=0), "accuracy": weights @ (truth == called) / weights.sum(axis=1)}
+
+
+def kinds_figures(truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> Figures:
+    """The `roc_auc`, (D,), of the last class against the one before it, among the films of these two."""
+    last = probabilities.shape[1] - 1
+    kinds = truth >= last - 1
+    return {"roc_auc": roc_auc(truth[kinds] == last, share_of_last(probabilities[kinds]), weights[:, kinds])}
 
 
 def roc_auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:

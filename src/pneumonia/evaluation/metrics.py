@@ -7,8 +7,7 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from pneumonia.calibration import brier_score, expected_calibration_error
-from pneumonia.decision import call, probability_of_pneumonia
-from pneumonia.evaluation.bootstrap import share_of_last
+from pneumonia.decision import call, probability_of_pneumonia, share_of_last
 from pneumonia.labels import count_healthy
 
 SICK = "pneumonia"

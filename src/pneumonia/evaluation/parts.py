@@ -11,7 +11,7 @@ import pandas as pd
 from pneumonia.calibration import fit_temperature, scale
 from pneumonia.dataset import FilmBatches, read_part
 from pneumonia.decision import probability_of_pneumonia
-from pneumonia.evaluation.alterations import ALTERATIONS, STRESSES
+from pneumonia.evaluation.alterations import STRESSES, WITHOUT_LUNGS
 from pneumonia.evaluation.operating_point import Scored
 from pneumonia.labels import count_healthy
 
@@ -22,7 +22,7 @@ PARTS = ("val", "test")
 class Part:
     """The films of a part: their table, classes int64 (N,) of which the first `healthy` are without pneumonia, the
     network's probabilities, float (N, C), and the calibrated probability of pneumonia, float (N,), of the films in each
-    of `ALTERATIONS`.
+    of `alterations.ALTERATIONS`.
     """
 
     films: pd.DataFrame
@@ -70,21 +70,14 @@ def predict_parts(
     raw = {part: probabilities_of(model, images, rows) for part, (rows, _, _) in read.items()}
     temperature = fit_temperature(read["val"][1], raw["val"])
 
-    def predict(films: np.ndarray) -> np.ndarray:
-        probabilities = probabilities_of(model, films, np.arange(len(films)))
-        return probability_of_pneumonia(scale(probabilities, temperature), healthy)
-
-    parts = {
-        part: Part(
-            films,
-            healthy,
-            truth,
-            raw[part],
-            scale(raw[part], temperature),
-            {name: predict(np.stack([alter(film) for film in images[rows]])) for name, alter in ALTERATIONS.items()},
-        )
-        for part, (rows, truth, films) in read.items()
-    }
+    parts = {}
+    for part, (rows, truth, films) in read.items():
+        probabilities, pixels = scale(raw[part], temperature), images[rows]
+        altered = {"as it is": probability_of_pneumonia(probabilities, healthy)}
+        for name, alter in (WITHOUT_LUNGS | STRESSES).items():
+            predicted = probabilities_of(model, np.stack([alter(film) for film in pixels]), np.arange(len(pixels)))
+            altered[name] = probability_of_pneumonia(scale(predicted, temperature), healthy)
+        parts[part] = Part(films, healthy, truth, raw[part], probabilities, altered)
     return parts, temperature
 
 

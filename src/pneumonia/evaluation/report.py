@@ -131,7 +131,8 @@ def _probabilities(evaluation: Evaluation, folder: Path) -> list[Section]:
             "Operating point",
             f"A film is called pneumonia from a calibrated probability of {decision.threshold:.3f} on, chosen on "
             f"validation films by the rule “{decision.rule}” and then left alone. What the other choices would have "
-            "given; of cross-fitted ones the validation figures are of films held out of the choosing.",
+            "given; of cross-fitted ones the validation figures are of films held out of the choosing, of stressed "
+            "ones of films as they are and stressed.",
             tables=[("", evaluation.choices)],
         ),
         Section(
