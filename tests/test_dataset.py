@@ -88,8 +88,8 @@ def test_a_batch_that_cannot_be_shared_out_leaves_films_for_the_next_epoch(image
 
 
 def test_blends_lie_between_the_two_films_in_grey_target_and_weight(images, rows, make_params):
-    feed = batches(images * 25, rows, make_params, **{APPLY_TO: "none", "train.mixup": 1.0})
-    inputs, target, weight = feed[0]
+    changes = {APPLY_TO: "none", "train.mixup": 1.0, "train.batch_size": 64}
+    inputs, target, weight = batches(images * 25, rows.assign(draws=10), make_params, **changes)[0]
     assert set(np.unique(inputs["image"][:, 0, 0, 0])) - {50, 75, 125}
     assert ((target >= 0) & (target <= 1)).all()
     assert ((weight >= 0.5) & (weight <= 2)).all()

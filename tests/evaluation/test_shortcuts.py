@@ -35,7 +35,7 @@ def test_a_model_that_looks_into_the_lungs_is_at_chance_without_them():
     assert table.loc["lungs blacked out", "roc_auc"] == 0.5
     assert table.loc["lungs greyed out", "roc_auc"] == 0.5
     assert table.loc["only the border", "roc_auc"] == 0.5
-    assert abs(table.loc["lungs faded out", "roc_auc"] - 0.5) < 0.15
+    assert table.loc["lungs faded out", "low"] < 0.65
     # What leaves the lungs leaves the score.
     assert (table.loc[list(STRESSES), "roc_auc"] > 0.9).all()
     assert findings(table.reset_index()) == []

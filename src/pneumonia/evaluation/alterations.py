@@ -27,7 +27,7 @@ def _without_lungs(film: np.ndarray, grey: int) -> np.ndarray:
 def _with_lungs_faded(film: np.ndarray) -> np.ndarray:
     hidden = Image.fromarray(_without_lungs(np.zeros_like(film), 255)).filter(ImageFilter.GaussianBlur(len(film) / 25))
     share = np.asarray(hidden) / 255
-    return np.rint(film * (1 - share) + film.mean() * share).astype(np.uint8)
+    return np.rint(film * (1 - share) + GREY * share).astype(np.uint8)
 
 
 def _only_lungs(film: np.ndarray) -> np.ndarray:
@@ -77,7 +77,7 @@ WITHOUT_LUNGS: Alterations = {
     # In black and in grey, since a network answers to so much black too: what it still tells then may be hidden by it.
     "lungs blacked out": partial(_without_lungs, grey=0),
     "lungs greyed out": partial(_without_lungs, grey=GREY),
-    # With soft edges and the film's own mean grey: a mask as hard as one that training may have shown is known as one.
+    # With soft edges: a network that has seen hard ones in training may know them.
     "lungs faded out": _with_lungs_faded,
     "only the border": _only_the_border,
 }
