@@ -1,0 +1,55 @@
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+@pytest.fixture
+def recipes(tmp_path, monkeypatch):
+    """The script, on 600 films of 400 patients, of two series of normal ones, a fifth of which are test films."""
+    spec = spec_from_file_location("recipes", EXPERIMENTS / "recipes.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rng = np.random.default_rng(0)
+    series = rng.choice(["IM", "NORMAL2-IM", "person"], 400)
+    patients = rng.permutation(np.concatenate([np.arange(400), rng.integers(0, 400, 200)]))
+    kinds = np.where(patients % 2, "viral", "bacterial")
+    films = pd.DataFrame(
+        {
+            "image": range(600),
+            "file": [f"{number}.jpeg" for number in range(600)],
+            "label": np.where(series[patients] == "person", kinds, "normal"),
+            "class": "",
+            "patient": [f"{series[number]}-{number:04}" for number in patients],
+            "part": np.where(patients % 5 == 0, "test", "train"),
+        }
+    )
+    films.to_csv(tmp_path / "split.csv", index=False)
+    monkeypatch.setattr(module, "DATA", tmp_path)
+    return module
+
+
+@pytest.mark.parametrize("held_out", ["0", "2", "NORMAL2-IM"])
+def test_what_is_held_out_is_of_other_patients_than_what_trains(recipes, make_params, held_out):
+    films = recipes.with_validation_films(held_out, make_params({"dataset": "kermany", "task": "multiclass"}))
+    parts = films.groupby("part")["patient"].agg(set)
+    assert sum(map(len, parts)) == films["patient"].nunique()  # none in two
+    assert (films["class"] == films["label"]).all()
+    assert set(films.loc[films["part"] == "test", "patient"].str[-4:].astype(int) % 5) == {0}
+    val, series = films[films["part"] == "val"], films["patient"].str.startswith("NORMAL2")
+    assert {"bacterial", "viral", "normal"} == set(val["label"])
+    if held_out == "NORMAL2-IM":
+        assert not (series & films["part"].isin(["train", "choose"])).any()
+        assert series[val.index][val["label"] == "normal"].all()
+    else:
+        assert 0.07 < len(val) / (films["part"] != "test").sum() < 0.13
+
+
+def test_each_recipe_fits_the_parameters(recipes):
+    for name, changes in yaml.safe_load((EXPERIMENTS / "recipes.yaml").read_text()).items():
+        assert recipes.params_with(changes, seed=1).model == "mobilenet_v2", name
