@@ -21,7 +21,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pneumonia.dataset import open_images, read_part
-from pneumonia.errors import exit_on_user_error
+from pneumonia.errors import UserError, exit_on_user_error
 from pneumonia.evaluation.alterations import WITHOUT_LUNGS
 from pneumonia.evaluation.metrics import figures
 from pneumonia.evaluation.parts import Part, predict_parts
@@ -68,6 +68,8 @@ def run(name: str, changes: dict[str, Any], held_out: str) -> dict[str, Any]:
     params, folder = params_with(changes, seed_of(held_out)), HERE / "runs" / f"{name}-{held_out}"
     folder.mkdir(parents=True, exist_ok=True)
     films, images = with_validation_films(held_out, params), open_images(DATA / "clean")
+    if images.shape[1] != params.clean.image_size:
+        raise UserError(f"data/clean is packed at {images.shape[1]} pixels; {name} wants {params.clean.image_size}")
     films.to_csv(split := folder / "split.csv", index=False)
     names = class_names(params.task, params.dataset)
     rows = draw_rows(films[films["part"] == "train"].reset_index(drop=True), params.rebalance.method, params.seed)

@@ -153,4 +153,6 @@ def test_a_hundred_films_that_are_all_right_are_no_proof_of_perfection():
     sick = np.array([0] * 30 + [1] * 70)
     table = intervals(sick, sick * 0.9, sick == 1, alone(100), draws=200)
     assert table.loc["specificity"].tolist() == [1, pytest.approx(0.8843, abs=1e-4), 1]
+    never = intervals(sick, sick * 0.9, sick == 2, alone(100), draws=200)
+    assert never.loc["sensitivity"].tolist() == [0, 0, pytest.approx(0.1157, abs=1e-4)]
     assert table.loc["roc_auc", "low"] < 1

@@ -52,7 +52,8 @@ def test_a_model_that_looks_at_the_border_is_flagged():
 def test_a_score_that_a_few_films_leave_by_chance_is_not_flagged():
     cheats = altered(looks_at(slice(0, 3), slice(None)), films()[:10])
     few = shortcut_report(cheats, SICK[:10], PATIENTS[:10], draws=300)
-    assert findings(report(looks_at(slice(60, 64), slice(None))).reset_index()) == []
+    [told] = findings(report(looks_at(slice(60, 64), slice(None))).reset_index())
+    assert told.startswith("Useless: the AUC is 0.")
     assert len(few) == len(ALTERATIONS)
 
 

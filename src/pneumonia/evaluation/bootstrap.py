@@ -35,8 +35,8 @@ def intervals(
 
     `truth`, int (N,) of 0 and 1, is which films show pneumonia, `probability`, float (N,), and `called`, (N,) of 0 and
     1, what is said of them; films of the same of `groups`, str (N,), are drawn together. Draws in which a figure has no
-    denominator are left out of its interval. Where all is right in every draw, which says nothing of how sure that is,
-    the lower end is that of Clopper and Pearson (1934) for as many successes as the rarest class has patients.
+    denominator are left out of its interval. Where all is right in every draw, or nothing, which says little of how
+    sure that is, the other end is that of Clopper and Pearson (1934) for as many as the rarest class has patients.
     """
 
     calls = Calls(probability, called)
@@ -83,6 +83,8 @@ def with_intervals(
         low, high = _percentiles([each[name] for each in drawn])
         if value == low == high == 1:
             low = 0.025 ** (1 / fewest)
+        elif value == low == high == 0:
+            high = 1 - 0.025 ** (1 / fewest)
         rows[name] = {"value": value, "low": low, "high": high}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("figure")
 

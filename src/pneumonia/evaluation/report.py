@@ -130,9 +130,11 @@ def _probabilities(evaluation: Evaluation, folder: Path) -> list[Section]:
         Section(
             "Operating point",
             f"A film is called pneumonia from a calibrated probability of {decision.threshold:.3f} on, chosen on "
-            f"validation films by the rule “{decision.rule}” and then left alone. What the other choices would have "
-            "given; of cross-fitted ones the validation figures are of films held out of the choosing, of stressed "
-            "ones of films as they are and stressed.",
+            f"validation films by the rule “{decision.rule}” and then left alone: the row of that threshold. "
+            "`sensitivity` is the fewest false alarms at the sensitivity that is asked for, `youden` the greatest sum "
+            "of sensitivity and specificity, `cost` the least cost, a miss being dearer. Of cross-fitted choices the "
+            "validation figures are of films held out of the choosing, of stressed ones of films as they are and "
+            "stressed.",
             tables=[("", evaluation.choices)],
         ),
         Section(
@@ -148,8 +150,10 @@ def _weaknesses(folder: Path) -> list[Section]:
     return [
         Section(
             "Does it cheat?",
-            "How well pneumonia follows from the files' encoding alone, and what is left of the model's score when the "
-            "films are altered.",
+            "How well pneumonia follows from the files' encoding alone, and what is left of the model's score when "
+            "films are altered. With the lungs blacked, greyed or faded out, or only the border, an AUC near 0.5 is "
+            "good: nothing is left to diagnose by. In all other rows the diagnosis is still there, and the AUC should "
+            "be that of films as they are. `probability_change`: by how much a film's probability changes in the mean.",
             tables=[
                 ("AUC of the encoding", pd.read_csv(folder / "encoding.csv")),
                 ("AUC of the model on altered test films", pd.read_csv(folder / "alterations_test.csv")),
@@ -159,7 +163,8 @@ def _weaknesses(folder: Path) -> list[Section]:
         ),
         Section(
             "Where it fails",
-            "The share of test films that is called right, by group, with its 95 % interval.",
+            "The share of test films that is called right (of several kinds of pneumonia the right kind), by group, "
+            "with its interval; `called_sick` are those called pneumonia of any kind.",
             tables=[("", pd.read_csv(folder / "groups_test.csv"))],
             pictures=_pictures(folder, "errors"),
         ),

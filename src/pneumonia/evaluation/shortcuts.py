@@ -43,7 +43,15 @@ def stressed_auc(altered: dict[str, np.ndarray], sick: np.ndarray) -> float:
 
 
 def findings(report: pd.DataFrame) -> list[str]:
-    """A sentence for each way in which a score survives without the lungs (see `SUSPICIOUS`); empty for none."""
+    """A sentence for a model that may be no better than chance, and for each way in which a score survives without the
+    lungs (see `SUSPICIOUS`); empty for none.
+    """
+    as_it_is = report[report["films"] == "as it is"].iloc[0]
+    if as_it_is["low"] <= 0.5:
+        return [
+            f"Useless: the AUC is {as_it_is['roc_auc']:.3f} ({as_it_is['low']:.3f} to {as_it_is['high']:.3f}), which "
+            f"chance gives too."
+        ]
     tells = (report["low"] > SUSPICIOUS) | (report["high"] < 1 - SUSPICIOUS)  # ranked the wrong way round too
     left = report[report["films"].isin(WITHOUT_LUNGS) & tells]
     return [
@@ -55,7 +63,7 @@ def findings(report: pd.DataFrame) -> list[str]:
 
 def plot_alterations(film: np.ndarray, report: pd.DataFrame) -> Figure:
     """One film, uint8 (S, S), in all alterations, each with its AUC in a `shortcut_report`."""
-    columns = 6
+    columns = 7
     rows = -(-len(ALTERATIONS) // columns)
     figure = Figure(figsize=(2.1 * columns, 2.9 * rows), layout="constrained")
     for axes in (places := figure.subplots(rows, columns).ravel()):
