@@ -131,8 +131,8 @@ def _probabilities(evaluation: Evaluation, folder: Path) -> list[Section]:
             "Operating point",
             f"A film is called pneumonia from a calibrated probability of {decision.threshold:.3f} on, chosen on "
             f"validation films by the rule “{decision.rule}” and then left alone: the row of that threshold. "
-            "`sensitivity` is the fewest false alarms at the sensitivity that is asked for, `youden` the greatest sum "
-            "of sensitivity and specificity, `cost` the least cost, a miss being dearer. Of cross-fitted choices the "
+            "“sensitivity” is the fewest false alarms at the sensitivity that is asked for, “youden” the greatest sum "
+            "of sensitivity and specificity, “cost” the least cost, a miss being dearer. Of cross-fitted choices the "
             "validation figures are of films held out of the choosing, of stressed ones of films as they are and "
             "stressed.",
             tables=[("", evaluation.choices)],
@@ -153,7 +153,7 @@ def _weaknesses(folder: Path) -> list[Section]:
             "How well pneumonia follows from the files' encoding alone, and what is left of the model's score when "
             "films are altered. With the lungs blacked, greyed or faded out, or only the border, an AUC near 0.5 is "
             "good: nothing is left to diagnose by. In all other rows the diagnosis is still there, and the AUC should "
-            "be that of films as they are. `probability_change`: by how much a film's probability changes in the mean.",
+            "be that of films as they are. “probability_change”: by how much a film's probability changes in the mean.",
             tables=[
                 ("AUC of the encoding", pd.read_csv(folder / "encoding.csv")),
                 ("AUC of the model on altered test films", pd.read_csv(folder / "alterations_test.csv")),
@@ -164,7 +164,7 @@ def _weaknesses(folder: Path) -> list[Section]:
         Section(
             "Where it fails",
             "The share of test films that is called right (of several kinds of pneumonia the right kind), by group, "
-            "with its interval; `called_sick` are those called pneumonia of any kind.",
+            "with its interval; “called_sick” are those called pneumonia of any kind.",
             tables=[("", pd.read_csv(folder / "groups_test.csv"))],
             pictures=_pictures(folder, "errors"),
         ),
