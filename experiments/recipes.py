@@ -3,8 +3,7 @@
 A recipe is trained three times, each time without another tenth of the patients, whose films then score it, as they
 are and stressed (a further tenth chooses the epoch); and once without all normal films of one of the two series, which
 score it then: a row each in results.csv. `data` is what `dvc repro` made of the films, packed at the size that is
-wanted. Official test films choose nothing: what a model says of them is put aside, in `runs`, for a question that is
-asked last, whether any score of validation films had told of them.
+wanted. What a model says of official test films is put aside, in `runs`, to be looked at when the recipe is chosen.
 """
 
 import argparse
