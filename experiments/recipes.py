@@ -3,7 +3,8 @@
 A recipe is trained three times, each time without another tenth of the patients, whose films then score it, as they
 are and stressed (a further tenth chooses the epoch); and once without all normal films of one of the two series, which
 score it then: a row each in results.csv. `data` is what `dvc repro` made of the films, packed at the size that is
-wanted. What a model says of official test films is put aside, in `runs`, to be looked at when the recipe is chosen.
+wanted. With `--elsewhere`, the `data` folder of another data set, each is asked of that hospital's films as well. What
+a model says of official test films is put aside, in `runs`, to be looked at when the recipe is chosen.
 """
 
 import argparse
@@ -14,19 +15,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import keras
+import numpy as np
 import pandas as pd
 import yaml
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pneumonia.dataset import open_images, read_part
+from pneumonia.decision import probability_of_pneumonia
 from pneumonia.errors import UserError, exit_on_user_error
 from pneumonia.evaluation.alterations import WITHOUT_LUNGS
 from pneumonia.evaluation.metrics import figures
-from pneumonia.evaluation.parts import Part, predict_parts
+from pneumonia.evaluation.parts import Part, predict_parts, probabilities_of
 from pneumonia.evaluation.shortcuts import stressed_auc
 from pneumonia.files import whole_file
-from pneumonia.labels import class_names, to_classes
+from pneumonia.labels import class_names, count_healthy, to_classes
 from pneumonia.params import Params, load_params
 from pneumonia.rebalancing import draw_rows
 from pneumonia.splitting import require_no_leak
@@ -44,10 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cross-validate recipes.")
     parser.add_argument("names", nargs="+", choices=recipes, metavar="NAME", help=", ".join(recipes))
     parser.add_argument("--held-out", nargs="+", choices=HELD_OUT, default=HELD_OUT)
+    parser.add_argument("--elsewhere", type=Path, help="`data` of another data set, packed at the same size")
     asked = parser.parse_args()
     for name in asked.names:
         for held_out in asked.held_out:
-            print(json.dumps(row := run(name, recipes[name], held_out)))
+            print(json.dumps(row := run(name, recipes[name], held_out, asked.elsewhere)))
             _write(row)
 
 
@@ -62,13 +67,11 @@ def _write(row: dict[str, Any]) -> None:
         table.to_csv(partial, index=False)
 
 
-def run(name: str, changes: dict[str, Any], held_out: str) -> dict[str, Any]:
+def run(name: str, changes: dict[str, Any], held_out: str, elsewhere: Path | None) -> dict[str, Any]:
     """Train with `changes` on all films but those held out and score on these; the row of results.csv."""
     params, folder = params_with(changes, seed_of(held_out)), HERE / "runs" / f"{name}-{held_out}"
     folder.mkdir(parents=True, exist_ok=True)
-    films, images = with_validation_films(held_out, params), open_images(DATA / "clean")
-    if images.shape[1] != params.clean.image_size:
-        raise UserError(f"data/clean is packed at {images.shape[1]} pixels; {name} wants {params.clean.image_size}")
+    films, images = with_validation_films(held_out, params), packed(DATA, params.clean.image_size)
     films.to_csv(split := folder / "split.csv", index=False)
     names = class_names(params.task, params.dataset)
     rows = draw_rows(films[films["part"] == "train"].reset_index(drop=True), params.rebalance.method, params.seed)
@@ -79,7 +82,35 @@ def run(name: str, changes: dict[str, Any], held_out: str) -> dict[str, Any]:
     parts, _ = predict_parts(trained.model, images, split, names)
     scored = {part: scores(each, names) for part, each in parts.items()}
     (folder / "test.json").write_text(json.dumps(scored["test"]))
-    return {"recipe": name, "held_out": held_out, "seconds": round(seconds), **scored["val"]}
+    row = {"recipe": name, "held_out": held_out, "seconds": round(seconds), **scored["val"]}
+    return row | {"elsewhere/roc_auc": auc_elsewhere(trained.model, elsewhere, names) if elsewhere else math.nan}
+
+
+def packed(data: Path, size: int) -> np.ndarray:
+    """The packed films of a `data` folder, uint8 (N, S, S).
+
+    Raises:
+        UserError: they are not of `size` pixels.
+    """
+    images = open_images(data / "clean")
+    if images.shape[1] != size:
+        raise UserError(f"{data / 'clean'} is packed at {images.shape[1]} pixels; the recipe wants {size}")
+    return images
+
+
+def auc_elsewhere(model: keras.Model, data: Path, names: list[str]) -> float:
+    """The AUC of normal films against those with pneumonia or an opacity, of another data set, that do not test there.
+
+    It is the mean of those of each view (AP, PA): who is too ill to stand is taken AP, so the view tells the class.
+    """
+    films = pd.read_csv(data / "split.csv", keep_default_na=False).merge(
+        pd.read_csv(data / "clean" / "index.csv", keep_default_na=False)[["file", "view"]], on="file"
+    )
+    films = films[films["part"].isin(["train", "val"]) & (films["label"] != "not_normal")]
+    predicted = probabilities_of(model, packed(data, model.input_shape[1]), films["image"].to_numpy())
+    films["probability"] = probability_of_pneumonia(predicted, count_healthy(names))
+    views = [roc_auc_score(view["label"] != "normal", view["probability"]) for _, view in films.groupby("view")]
+    return round(float(np.mean(views)), 4)
 
 
 def seed_of(held_out: str) -> int:

@@ -52,4 +52,4 @@ def test_what_is_held_out_is_of_other_patients_than_what_trains(recipes, make_pa
 
 def test_each_recipe_fits_the_parameters(recipes):
     for name, changes in yaml.safe_load((EXPERIMENTS / "recipes.yaml").read_text()).items():
-        assert recipes.params_with(changes, seed=1).model == "mobilenet_v2", name
+        assert recipes.params_with(changes, seed=1).model == changes["model"], name

