@@ -1,6 +1,7 @@
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,3 +54,27 @@ def test_what_is_held_out_is_of_other_patients_than_what_trains(recipes, make_pa
 def test_each_recipe_fits_the_parameters(recipes):
     for name, changes in yaml.safe_load((EXPERIMENTS / "recipes.yaml").read_text()).items():
         assert recipes.params_with(changes, seed=1).model == changes["model"], name
+
+
+def test_films_elsewhere_are_compared_within_a_view(recipes, tmp_path):
+    """AP films are all brighter, so one AUC of all would be 7 / 9; within the views they are 1 and 1 / 2."""
+    rows = [  # label, view, part, grey value
+        ("normal", "AP", "train", 150),
+        ("opacity", "AP", "val", 200),
+        ("opacity", "AP", "train", 210),
+        ("normal", "PA", "train", 50),
+        ("normal", "PA", "val", 100),
+        ("opacity", "PA", "train", 70),
+        ("not_normal", "PA", "train", 255),
+        ("normal", "PA", "test", 255),
+    ]
+    films = pd.DataFrame(rows, columns=["label", "view", "part", "grey"]).rename_axis("image").reset_index()
+    films["file"] = films["image"].astype(str)
+    (tmp_path / "clean").mkdir()
+    np.save(tmp_path / "clean" / "images.npy", np.full((8, 8, 8), films["grey"].to_numpy()[:, None, None], "uint8"))
+    films[["file", "view"]].to_csv(tmp_path / "clean" / "index.csv", index=False)
+    films[["image", "file", "label", "part"]].to_csv(tmp_path / "split.csv", index=False)
+    film = keras.Input((8, 8, 1))
+    brightness = keras.layers.Rescaling(1 / 255)(keras.layers.GlobalAveragePooling2D()(film))
+    auc = recipes.auc_elsewhere(keras.Model(film, brightness), tmp_path, ["normal", "pneumonia"])
+    assert auc == 0.75
