@@ -3,8 +3,8 @@
 A recipe is trained three times, each time without another tenth of the patients, whose films then score it, as they
 are and stressed (a further tenth chooses the epoch); and once without all normal films of one of the two series, which
 score it then: a row each in results.csv. `data` is what `dvc repro` made of the films, packed at the size that is
-wanted. With `--elsewhere`, the `data` folder of another data set, each is asked of that hospital's films as well. What
-a model says of official test films is put aside, in `runs`, to be looked at when the recipe is chosen.
+wanted. With `--rsna`, a `data` folder of RSNA's films, each is asked of that hospital's films as well. What a model
+says of official test films is put aside, in `runs`, to be looked at when the recipe is chosen.
 """
 
 import argparse
@@ -48,11 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cross-validate recipes.")
     parser.add_argument("names", nargs="+", choices=recipes, metavar="NAME", help=", ".join(recipes))
     parser.add_argument("--held-out", nargs="+", choices=HELD_OUT, default=HELD_OUT)
-    parser.add_argument("--elsewhere", type=Path, help="`data` of another data set, packed at the same size")
+    parser.add_argument("--rsna", type=Path, help="a `data` folder of RSNA's films, packed at the same size")
     asked = parser.parse_args()
     for name in asked.names:
         for held_out in asked.held_out:
-            print(json.dumps(row := run(name, recipes[name], held_out, asked.elsewhere)))
+            print(json.dumps(row := run(name, recipes[name], held_out, asked.rsna)))
             _write(row)
 
 
@@ -67,10 +67,11 @@ def _write(row: dict[str, Any]) -> None:
         table.to_csv(partial, index=False)
 
 
-def run(name: str, changes: dict[str, Any], held_out: str, elsewhere: Path | None) -> dict[str, Any]:
+def run(name: str, changes: dict[str, Any], held_out: str, rsna: Path | None) -> dict[str, Any]:
     """Train with `changes` on all films but those held out and score on these; the row of results.csv."""
     params, folder = params_with(changes, seed_of(held_out)), HERE / "runs" / f"{name}-{held_out}"
     folder.mkdir(parents=True, exist_ok=True)
+    other_images = packed(rsna, params.clean.image_size) if rsna else None  # told before any work
     films, images = with_validation_films(held_out, params), packed(DATA, params.clean.image_size)
     films.to_csv(split := folder / "split.csv", index=False)
     names = class_names(params.task, params.dataset)
@@ -83,7 +84,7 @@ def run(name: str, changes: dict[str, Any], held_out: str, elsewhere: Path | Non
     scored = {part: scores(each, names) for part, each in parts.items()}
     (folder / "test.json").write_text(json.dumps(scored["test"]))
     row = {"recipe": name, "held_out": held_out, "seconds": round(seconds), **scored["val"]}
-    return row | {"elsewhere/roc_auc": auc_elsewhere(trained.model, elsewhere, names) if elsewhere else math.nan}
+    return row | {"elsewhere/roc_auc": auc_elsewhere(trained.model, rsna, other_images, names) if rsna else math.nan}
 
 
 def packed(data: Path, size: int) -> np.ndarray:
@@ -98,16 +99,16 @@ def packed(data: Path, size: int) -> np.ndarray:
     return images
 
 
-def auc_elsewhere(model: keras.Model, data: Path, names: list[str]) -> float:
-    """The AUC of normal films against those with pneumonia or an opacity, of another data set, that do not test there.
+def auc_elsewhere(model: keras.Model, rsna: Path, images: np.ndarray, names: list[str]) -> float:
+    """The AUC of the packed `images` of RSNA's normal films against those with an opacity, without its test films.
 
     It is the mean of those of each view (AP, PA): who is too ill to stand is taken AP, so the view tells the class.
     """
-    films = pd.read_csv(data / "split.csv", keep_default_na=False).merge(
-        pd.read_csv(data / "clean" / "index.csv", keep_default_na=False)[["file", "view"]], on="file"
+    films = pd.read_csv(rsna / "split.csv", keep_default_na=False).merge(
+        pd.read_csv(rsna / "clean" / "index.csv", keep_default_na=False)[["file", "view"]], on="file"
     )
     films = films[films["part"].isin(["train", "val"]) & (films["label"] != "not_normal")]
-    predicted = probabilities_of(model, packed(data, model.input_shape[1]), films["image"].to_numpy())
+    predicted = probabilities_of(model, images, films["image"].to_numpy())
     films["probability"] = probability_of_pneumonia(predicted, count_healthy(names))
     views = [roc_auc_score(view["label"] != "normal", view["probability"]) for _, view in films.groupby("view")]
     return round(float(np.mean(views)), 4)

@@ -125,10 +125,10 @@ def test_strength_scales_every_range(make_params):
     )
 
 
-@pytest.mark.parametrize(("weakest", "variance"), [(0, 1 / 9), (0.5, 7 / 36), (1, 1 / 3)])
-def test_a_film_has_its_own_share_of_the_ranges_from_the_weakest_on(make_params, weakest, variance):
-    """Of u · x, where x is uniform from -1 to 1 and the share u from `weakest` to 1: E[u²] E[x²]."""
-    changes = {"train.augmentation.strength": 1, "train.augmentation.weakest": weakest}
+@pytest.mark.parametrize(("least_share", "variance"), [(0, 1 / 9), (0.5, 7 / 36), (1, 1 / 3)])
+def test_a_film_has_its_own_share_of_the_ranges_from_the_least_on(make_params, least_share, variance):
+    """Of u · x, where x is uniform from -1 to 1 and the share u from `least_share` to 1: E[u²] E[x²]."""
+    changes = {"train.augmentation.strength": 1, "train.augmentation.least_share": least_share}
     ranges = make_params(changes).train.augmentation
     _, tone = draw(np.random.default_rng(0), np.ones(100_000, bool), 64, ranges)
     assert np.var(tone[:, 2] / ranges.brightness) == pytest.approx(variance, rel=0.02)

@@ -71,10 +71,10 @@ def test_films_elsewhere_are_compared_within_a_view(recipes, tmp_path):
     films = pd.DataFrame(rows, columns=["label", "view", "part", "grey"]).rename_axis("image").reset_index()
     films["file"] = films["image"].astype(str)
     (tmp_path / "clean").mkdir()
-    np.save(tmp_path / "clean" / "images.npy", np.full((8, 8, 8), films["grey"].to_numpy()[:, None, None], "uint8"))
+    images = np.full((8, 8, 8), films["grey"].to_numpy()[:, None, None], "uint8")
     films[["file", "view"]].to_csv(tmp_path / "clean" / "index.csv", index=False)
     films[["image", "file", "label", "part"]].to_csv(tmp_path / "split.csv", index=False)
     film = keras.Input((8, 8, 1))
     brightness = keras.layers.Rescaling(1 / 255)(keras.layers.GlobalAveragePooling2D()(film))
-    auc = recipes.auc_elsewhere(keras.Model(film, brightness), tmp_path, ["normal", "pneumonia"])
+    auc = recipes.auc_elsewhere(keras.Model(film, brightness), tmp_path, images, ["normal", "pneumonia"])
     assert auc == 0.75

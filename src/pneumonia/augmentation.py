@@ -18,7 +18,8 @@ TONE = 6
 def draw(rng: np.random.Generator, augment: np.ndarray, size: int, settings: Augmentation) -> tuple[np.ndarray, ...]:
     """Random transforms of a batch; the identity where `augment`, bool of shape (B,), is false.
 
-    Each film has its own share of the ranges, drawn from `settings.weakest` to 1 times `settings.strength`.
+    Each film has its own share of the ranges, drawn from `settings.least_share` to 1 times `settings.strength`. At 1
+    the network hardly ever sees a film as it is, which is how it will be asked (docs/experiments.md).
 
     Returns `pose`, float32 (B, 8): the projective coefficients (a0 … c1) by which `keras.ops.image.affine_transform`
     maps a place in the output to one in the input, about the centre of `size` × `size` pixels; and `tone`,
@@ -26,7 +27,7 @@ def draw(rng: np.random.Generator, augment: np.ndarray, size: int, settings: Aug
     range), blur (a share of the blurred film), compression (multiples of the quantisation steps of JPEG quality 50).
     """
     batch = len(augment)
-    strength = settings.strength * rng.uniform(settings.weakest, 1, batch) * augment
+    strength = settings.strength * rng.uniform(settings.least_share, 1, batch) * augment
 
     def up_to(limit: float) -> np.ndarray:
         return rng.uniform(0, limit, batch) * strength

@@ -128,7 +128,7 @@ class Augmentation(Block):
 
     apply_to: Literal["all", "repeats", "none"]
     strength: Annotated[float, Field(ge=0, le=1)]
-    weakest: Annotated[float, Field(ge=0, le=1)]
+    least_share: Annotated[float, Field(ge=0, le=1)]
     rotation: Annotated[float, Field(ge=0, le=3.15)]
     zoom: Share
     shift: Share

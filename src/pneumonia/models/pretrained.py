@@ -1,4 +1,4 @@
-"""A network of `keras.applications` between the ends that all networks share: transfer learning."""
+"""A published network between the ends that all networks share: transfer learning."""
 
 import warnings
 from collections.abc import Callable

@@ -46,6 +46,7 @@ def read_torch_file(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         pickle.UnpicklingError: the file holds something else than float32 or int64 weights.
+        TypeError, ValueError: weights that reach beyond their storage.
     """
     with open(path, "rb") as file:
         for _ in ("magic number", "version", "machine"):
@@ -62,5 +63,6 @@ def _storage(file: BinaryIO, dtype: np.dtype) -> np.ndarray:
 
 
 def _tensor(view: View, storage: np.ndarray) -> np.ndarray:
-    strides = [stride * storage.itemsize for stride in view.strides]
-    return np.lib.stride_tricks.as_strided(storage[view.offset :], view.shape, strides).copy()
+    size = storage.itemsize
+    strides = [stride * size for stride in view.strides]
+    return np.ndarray(view.shape, storage.dtype, storage, view.offset * size, strides).copy()
