@@ -19,8 +19,10 @@ import keras
 import numpy as np
 import pandas as pd
 import yaml
+from sklearn.cluster import KMeans
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.preprocessing import StandardScaler
 
 from pneumonia.dataset import open_images, read_part
 from pneumonia.decision import probability_of_pneumonia
@@ -38,8 +40,9 @@ from pneumonia.training import train
 
 HERE, DATA = Path(__file__).parent, Path("data")
 FOLDS = 10
-HELD_OUT = ("0", "1", "2", "NORMAL2-IM")
-"""Folds, and a series of normal films."""
+HELD_OUT = ("0", "1", "2", "NORMAL2-IM", "style")
+"""Folds, a series of normal films, and the normal films of a style (see `of_style`)."""
+RINGS = 12
 
 
 def main() -> None:
@@ -149,13 +152,39 @@ def with_validation_films(held_out: str, params: Params) -> pd.DataFrame:
     films.loc[ours.index[folds[number + 1][1]], "part"] = "choose"
     if not held_out.isdigit():
         normal = (films["label"] == "normal") & (films["part"] != "test")
-        of_series = films["patient"].str.startswith(held_out)
-        films.loc[normal & of_series, "part"] = "val"
-        films.loc[normal & ~of_series & (films["part"] == "val"), "part"] = "train"
+        unseen = of_style(films) if held_out == "style" else films["patient"].str.startswith(held_out)
+        unseen = normal & films["patient"].isin(films.loc[normal & unseen, "patient"])
+        films.loc[unseen, "part"] = "val"
+        films.loc[normal & ~unseen & (films["part"] == "val"), "part"] = "train"
     classes = class_names(params.task, params.dataset)
     films["class"] = [classes[n] for n in to_classes(films["label"].tolist(), params.task, params.dataset)]
     require_no_leak(films)
     return films
+
+
+def of_style(films: pd.DataFrame) -> pd.Series:
+    """Which of `films` are of one style, bool (N,): of ten that k-means finds in the spectra of all but test films, the
+    one with most normal films among those of which three in four are sick.
+
+    Styles are of machines, of what a console does to a film, and of how it was stored.
+    """
+    ours = films[films["part"] != "test"]
+    images = open_images(DATA / "clean")
+    spectra = np.log([spectrum(images[number]) for number in ours["image"]])
+    style = KMeans(10, n_init=3, random_state=0).fit_predict(StandardScaler().fit_transform(spectra))
+    table = pd.crosstab(style, ours["label"] == "normal")
+    chosen = table[table[False] > 3 * table[True]][True].idxmax()
+    return pd.Series(style == chosen, ours.index).reindex(films.index, fill_value=False)
+
+
+def spectrum(film: np.ndarray) -> np.ndarray:
+    """Mean amplitude in each of `RINGS` rings of frequencies, of equal width in the logarithm; film uint8 (S, S)."""
+    size = len(film)
+    amplitude = abs(np.fft.rfft2(film))
+    amplitude[0, 0] = 0  # the mean is no frequency
+    radius = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)) * size
+    ring = np.rint(np.log(np.clip(radius, 1, size / 2)) / np.log(size / 2) * (RINGS - 1)).astype(int).ravel()
+    return np.bincount(ring, amplitude.ravel()) / np.bincount(ring)
 
 
 def scores(part: Part, names: list[str]) -> dict[str, float]:

@@ -78,3 +78,20 @@ def test_films_elsewhere_are_compared_within_a_view(recipes, tmp_path):
     brightness = keras.layers.Rescaling(1 / 255)(keras.layers.GlobalAveragePooling2D()(film))
     auc = recipes.auc_elsewhere(keras.Model(film, brightness), tmp_path, images, ["normal", "pneumonia"])
     assert auc == 0.75
+
+
+def test_the_style_held_out_is_the_one_with_most_normal_films_among_mostly_sick_ones(recipes, tmp_path):
+    style = np.arange(600) % 10
+    normal = np.where(style == 4, np.arange(600) % 50 < 10, np.where(style == 7, np.arange(600) < 100, True))
+    films = pd.DataFrame({"image": range(600), "label": np.where(normal, "normal", "viral"), "part": "train"})
+    films.loc[14, "part"] = "test"  # of this style, but not to be looked at
+    (tmp_path / "clean").mkdir()
+    looks = np.random.default_rng(0).integers(0, 256, (10, 64, 64), dtype="uint8")
+    np.save(tmp_path / "clean" / "images.npy", looks[style])
+    assert set(films.index[recipes.of_style(films)]) == set(range(4, 600, 10)) - {14}
+
+
+def test_a_wave_lies_in_its_ring(recipes):
+    """Of 128 pixels ring 11 ends at 64 waves, ring 0 at one: 64 ** (8 / 11) = 20.6 waves are ring 8."""
+    across = 128 + 50 * np.cos(2 * np.pi * 20 * np.arange(128) / 128)
+    assert recipes.spectrum(np.tile(across, (128, 1)).astype("uint8")).argmax() == 8
