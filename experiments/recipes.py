@@ -1,10 +1,11 @@
 """Cross-validate recipes on Kermany's films: `python experiments/recipes.py NAME...`, of recipes.yaml.
 
 A recipe is trained three times, each time without another tenth of the patients, whose films then score it, as they
-are and stressed (a further tenth chooses the epoch); and once without all normal films of one of the two series, which
-score it then: a row each in results.csv. `data` is what `dvc repro` made of the films, packed at the size that is
-wanted. With `--rsna`, a `data` folder of RSNA's films, each is asked of that hospital's films as well. What a model
-says of official test films is put aside, in `runs`, to be looked at when the recipe is chosen.
+are and stressed (a further tenth chooses the epoch); once without all normal films of one of the two series, which
+score it then, and once without those of a style (see `of_style`): a row each in results.csv. `data` is what
+`dvc repro` made of the films, packed at the size that is wanted. With `--rsna`, a `data` folder of RSNA's films, each
+is asked of that hospital's films as well. What a model says of official test films is put aside, in `runs`, to be
+looked at when the recipe is chosen.
 """
 
 import argparse
@@ -75,7 +76,8 @@ def run(name: str, changes: dict[str, Any], held_out: str, rsna: Path | None) ->
     params, folder = params_with(changes, seed_of(held_out)), HERE / "runs" / f"{name}-{held_out}"
     folder.mkdir(parents=True, exist_ok=True)
     other_images = packed(rsna, params.clean.image_size) if rsna else None  # told before any work
-    films, images = with_validation_films(held_out, params), packed(DATA, params.clean.image_size)
+    images = packed(DATA, params.clean.image_size)
+    films = with_validation_films(held_out, params, images)
     films.to_csv(split := folder / "split.csv", index=False)
     names = class_names(params.task, params.dataset)
     rows = draw_rows(films[films["part"] == "train"].reset_index(drop=True), params.rebalance.method, params.seed)
@@ -118,7 +120,7 @@ def auc_elsewhere(model: keras.Model, rsna: Path, images: np.ndarray, names: lis
 
 
 def seed_of(held_out: str) -> int:
-    """The number of a fold; of a series 0."""
+    """The number of a fold; of a series and a style 0."""
     return int(held_out) if held_out.isdigit() else 0
 
 
@@ -136,11 +138,11 @@ def params_with(changes: dict[str, Any], seed: int) -> Params:
         return load_params(path)
 
 
-def with_validation_films(held_out: str, params: Params) -> pd.DataFrame:
+def with_validation_films(held_out: str, params: Params, images: np.ndarray) -> pd.DataFrame:
     """`split.csv` with the classes of the task and other parts: `train`, `val` (what is held out), `choose`, `test`.
 
-    Held out is a fold of the patients; or all normal films of a series and the sick ones of the first fold. The next
-    fold chooses the epoch.
+    Held out is a fold of the patients; or all normal films of a series, or of patients with one of a style, and the
+    sick ones of the first fold. The next fold chooses the epoch, without what is held out.
     """
     films = pd.read_csv(DATA / "split.csv", dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] != "excluded"].copy()
@@ -152,7 +154,7 @@ def with_validation_films(held_out: str, params: Params) -> pd.DataFrame:
     films.loc[ours.index[folds[number + 1][1]], "part"] = "choose"
     if not held_out.isdigit():
         normal = (films["label"] == "normal") & (films["part"] != "test")
-        unseen = of_style(films) if held_out == "style" else films["patient"].str.startswith(held_out)
+        unseen = of_style(films, images) if held_out == "style" else films["patient"].str.startswith(held_out)
         unseen = normal & films["patient"].isin(films.loc[normal & unseen, "patient"])
         films.loc[unseen, "part"] = "val"
         films.loc[normal & ~unseen & (films["part"] == "val"), "part"] = "train"
@@ -162,19 +164,23 @@ def with_validation_films(held_out: str, params: Params) -> pd.DataFrame:
     return films
 
 
-def of_style(films: pd.DataFrame) -> pd.Series:
+def of_style(films: pd.DataFrame, images: np.ndarray) -> pd.Series:
     """Which of `films` are of one style, bool (N,): of ten that k-means finds in the spectra of all but test films, the
     one with most normal films among those of which three in four are sick.
 
     Styles are of machines, of what a console does to a film, and of how it was stored.
+
+    Raises:
+        UserError: there is no such style.
     """
     ours = films[films["part"] != "test"]
-    images = open_images(DATA / "clean")
     spectra = np.log([spectrum(images[number]) for number in ours["image"]])
     style = KMeans(10, n_init=3, random_state=0).fit_predict(StandardScaler().fit_transform(spectra))
-    table = pd.crosstab(style, ours["label"] == "normal")
-    chosen = table[table[False] > 3 * table[True]][True].idxmax()
-    return pd.Series(style == chosen, ours.index).reindex(films.index, fill_value=False)
+    table = pd.crosstab(style, ours["label"] == "normal").reindex(columns=[False, True], fill_value=0)
+    mostly_sick = table[table[False] > 3 * table[True]]
+    if mostly_sick.empty:
+        raise UserError("held out is style, but of none of ten styles three films in four are sick; it may be a fold")
+    return pd.Series(style == mostly_sick[True].idxmax(), ours.index).reindex(films.index, fill_value=False)
 
 
 def spectrum(film: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from pneumonia.errors import UserError
+
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
@@ -35,9 +37,26 @@ def recipes(tmp_path, monkeypatch):
     return module
 
 
-@pytest.mark.parametrize("held_out", ["0", "2", "NORMAL2-IM"])
-def test_what_is_held_out_is_of_other_patients_than_what_trains(recipes, make_params, held_out):
-    films = recipes.with_validation_films(held_out, make_params({"dataset": "kermany", "task": "multiclass"}))
+@pytest.fixture
+def looks():
+    """Ten films that look unlike each other, of 64 pixels."""
+    return np.random.default_rng(0).integers(20, 236, (10, 64, 64), dtype="uint8")
+
+
+def with_grain(films: np.ndarray) -> np.ndarray:
+    return films + np.random.default_rng(1).integers(0, 20, films.shape, dtype="uint8")
+
+
+@pytest.mark.parametrize("held_out", ["0", "2", "NORMAL2-IM", "style"])
+def test_what_is_held_out_is_of_other_patients_than_what_trains(recipes, make_params, looks, held_out):
+    split = pd.read_csv(recipes.DATA / "split.csv")
+    sick = (split["label"] != "normal").to_numpy()
+    number = np.arange(600)
+    rare = number // 10 % 5  # a normal film in ten has one of the five styles of the sick
+    style = np.where(sick, number % 5, np.where(number % 10 == 0, rare, 5 + number % 5))
+    images = with_grain(looks[style])
+    parameters = make_params({"dataset": "kermany", "task": "multiclass"})
+    films = recipes.with_validation_films(held_out, parameters, images)
     parts = films.groupby("part")["patient"].agg(set)
     assert sum(map(len, parts)) == films["patient"].nunique()  # none in two
     assert (films["class"] == films["label"]).all()
@@ -47,6 +66,11 @@ def test_what_is_held_out_is_of_other_patients_than_what_trains(recipes, make_pa
     if held_out == "NORMAL2-IM":
         assert not (series & films["part"].isin(["train", "choose"])).any()
         assert series[val.index][val["label"] == "normal"].all()
+    elif held_out == "style":
+        held = recipes.of_style(films, images) & (films["label"] == "normal")
+        assert held.sum() > 2
+        assert set(films.loc[held, "part"]) == {"val"}
+        assert set(val.loc[val["label"] == "normal", "patient"]) == set(films.loc[held, "patient"])
     else:
         assert 0.07 < len(val) / (films["part"] != "test").sum() < 0.13
 
@@ -80,15 +104,21 @@ def test_films_elsewhere_are_compared_within_a_view(recipes, tmp_path):
     assert auc == 0.75
 
 
-def test_the_style_held_out_is_the_one_with_most_normal_films_among_mostly_sick_ones(recipes, tmp_path):
+def test_the_style_held_out_is_the_one_with_most_normal_films_among_mostly_sick_ones(recipes, looks):
     style = np.arange(600) % 10
     normal = np.where(style == 4, np.arange(600) % 50 < 10, np.where(style == 7, np.arange(600) < 100, True))
     films = pd.DataFrame({"image": range(600), "label": np.where(normal, "normal", "viral"), "part": "train"})
     films.loc[14, "part"] = "test"  # of this style, but not to be looked at
+    assert set(films.index[recipes.of_style(films, with_grain(looks[style]))]) == set(range(4, 600, 10)) - {14}
+    with pytest.raises(UserError, match="of none of ten styles"):
+        recipes.of_style(films.assign(label="normal"), looks[style])
+
+
+def test_films_of_another_size_are_refused(recipes, looks, tmp_path):
     (tmp_path / "clean").mkdir()
-    looks = np.random.default_rng(0).integers(0, 256, (10, 64, 64), dtype="uint8")
-    np.save(tmp_path / "clean" / "images.npy", looks[style])
-    assert set(films.index[recipes.of_style(films)]) == set(range(4, 600, 10)) - {14}
+    np.save(tmp_path / "clean" / "images.npy", looks)
+    with pytest.raises(UserError, match="is packed at 64 pixels; the recipe wants 128"):
+        recipes.packed(tmp_path, 128)
 
 
 def test_a_wave_lies_in_its_ring(recipes):
