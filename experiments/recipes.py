@@ -57,10 +57,10 @@ def main() -> None:
     for name in asked.names:
         for held_out in asked.held_out:
             print(json.dumps(row := run(name, recipes[name], held_out, asked.rsna)))
-            _write(row)
+            replace_row(row)
 
 
-def _write(row: dict[str, Any]) -> None:
+def replace_row(row: dict[str, Any]) -> None:
     """Put the row into results.csv, in place of an earlier one of this training."""
     path, table = HERE / "results.csv", pd.DataFrame([row])
     if path.exists():

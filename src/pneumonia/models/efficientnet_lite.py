@@ -26,10 +26,8 @@ def build(settings: Pretrained, image_size: int, outputs: int, weights: str | No
     return build_pretrained(efficientnet_lite0, SYMMETRIC, 32, settings, image_size, outputs, weights)
 
 
-def efficientnet_lite0(
-    include_top: bool, weights: str | None, input_tensor: keras.KerasTensor, classes: int = 1000
-) -> keras.Model:
-    """Maps (B, S / 32, S / 32, 1280) of `input_tensor` (B, S, S, 3), -1 to 1, or ImageNet's probabilities (B, C)."""
+def efficientnet_lite0(include_top: bool, weights: str | None, input_tensor: keras.KerasTensor) -> keras.Model:
+    """Maps (B, S / 32, S / 32, 1280) of `input_tensor` (B, S, S, 3), -1 to 1, or ImageNet's probabilities (B, 1000)."""
     x = _conv_norm(layers.Conv2D(32, 3, 2, padding="same", use_bias=False, name="stem"), input_tensor)
     for stage, (expansion, kernel, stride, filters, blocks) in enumerate(STAGES, 1):
         for number in range(blocks):
@@ -38,7 +36,7 @@ def efficientnet_lite0(
     x = _conv_norm(layers.Conv2D(1280, 1, use_bias=False, name="top"), x)
     if include_top:
         x = layers.GlobalAveragePooling2D(name="pool")(x)
-        x = layers.Dense(classes, activation="softmax", name="predictions")(x)
+        x = layers.Dense(1000, activation="softmax", name="predictions")(x)
     network = keras.Model(keras.utils.get_source_inputs(input_tensor), x, name="efficientnet_lite0")
     if weights == "imagenet":
         _load_imagenet(network)
