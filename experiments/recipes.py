@@ -1,11 +1,10 @@
 """Cross-validate recipes on Kermany's films: `python experiments/recipes.py NAME...`, of recipes.yaml.
 
-A recipe is trained three times, each time without another tenth of the patients, whose films then score it, as they
-are and stressed (a further tenth chooses the epoch); once without all normal films of one of the two series, which
-score it then, and once without those of a style (see `of_style`): a row each in results.csv. `data` is what
-`dvc repro` made of the films, packed at the size that is wanted. With `--rsna`, a `data` folder of RSNA's films, each
-is asked of that hospital's films as well. What a model says of official test films is put aside, in `runs`, to be
-looked at when the recipe is chosen.
+A recipe is trained once for each `--held-out` (see held_out.py), without these films, which then score it, as they are
+and stressed (a tenth of the patients chooses the epoch): a row each in results.csv. `data` is what `dvc repro` made of
+the films, packed at the size that is wanted. With `--rsna`, a `data` folder of RSNA's films, each is asked of that
+hospital's films as well. What a model says of official test films is put aside, in `runs`, to be looked at when the
+recipe is chosen.
 """
 
 import argparse
@@ -20,10 +19,8 @@ import keras
 import numpy as np
 import pandas as pd
 import yaml
-from sklearn.cluster import KMeans
+from held_out import HELD_OUT, parts
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.preprocessing import StandardScaler
 
 from pneumonia.dataset import open_images, read_part
 from pneumonia.decision import probability_of_pneumonia
@@ -36,14 +33,9 @@ from pneumonia.files import whole_file
 from pneumonia.labels import class_names, count_healthy, to_classes
 from pneumonia.params import Params, load_params
 from pneumonia.rebalancing import draw_rows
-from pneumonia.splitting import require_no_leak
 from pneumonia.training import train
 
 HERE, DATA = Path(__file__).parent, Path("data")
-FOLDS = 10
-HELD_OUT = ("0", "1", "2", "NORMAL2-IM", "style")
-"""Folds, a series of normal films, and the normal films of a style (see `of_style`)."""
-RINGS = 12
 
 
 def main() -> None:
@@ -73,20 +65,26 @@ def replace_row(row: dict[str, Any]) -> None:
 
 def run(name: str, changes: dict[str, Any], held_out: str, rsna: Path | None) -> dict[str, Any]:
     """Train with `changes` on all films but those held out and score on these; the row of results.csv."""
-    params, folder = params_with(changes, seed_of(held_out)), HERE / "runs" / f"{name}-{held_out}"
+    params, folder = (
+        params_with(changes, int(held_out) if held_out.isdigit() else 0),
+        HERE / "runs" / f"{name}-{held_out}",
+    )
     folder.mkdir(parents=True, exist_ok=True)
     other_images = packed(rsna, params.clean.image_size) if rsna else None  # told before any work
     images = packed(DATA, params.clean.image_size)
-    films = with_validation_films(held_out, params, images)
-    films.to_csv(split := folder / "split.csv", index=False)
     names = class_names(params.task, params.dataset)
+    films = pd.read_csv(DATA / "split.csv", dtype={"patient": str}, keep_default_na=False)
+    films = films[films["part"] != "excluded"]
+    classes = [names[number] for number in to_classes(films["label"].tolist(), params.task, params.dataset)]
+    films = films.assign(**{"part": parts(held_out, films, images), "class": classes})
+    films.to_csv(split := folder / "split.csv", index=False)
     rows = draw_rows(films[films["part"] == "train"].reset_index(drop=True), params.rebalance.method, params.seed)
     started = time.monotonic()
     trained = train(params, images, rows, read_part(split, "choose", names)[:2], on_epoch=lambda state: None)
     seconds = time.monotonic() - started
     trained.model.save(folder / "model.keras")
-    parts, _ = predict_parts(trained.model, images, split, names)
-    scored = {part: scores(each, names) for part, each in parts.items()}
+    predicted, _ = predict_parts(trained.model, images, split, names)
+    scored = {part: scores(each, names) for part, each in predicted.items()}
     (folder / "test.json").write_text(json.dumps(scored["test"]))
     row = {"recipe": name, "held_out": held_out, "seconds": round(seconds), **scored["val"]}
     return row | {"elsewhere/roc_auc": auc_elsewhere(trained.model, rsna, other_images, names) if rsna else math.nan}
@@ -119,11 +117,6 @@ def auc_elsewhere(model: keras.Model, rsna: Path, images: np.ndarray, names: lis
     return round(float(np.mean(views)), 4)
 
 
-def seed_of(held_out: str) -> int:
-    """The number of a fold; of a series and a style 0."""
-    return int(held_out) if held_out.isdigit() else 0
-
-
 def params_with(changes: dict[str, Any], seed: int) -> Params:
     """`params.yaml` with `changes` by dotted key."""
     values = yaml.safe_load(Path("params.yaml").read_text())
@@ -136,61 +129,6 @@ def params_with(changes: dict[str, Any], seed: int) -> Params:
     with TemporaryDirectory() as folder:
         (path := Path(folder) / "params.yaml").write_text(yaml.safe_dump(values))
         return load_params(path)
-
-
-def with_validation_films(held_out: str, params: Params, images: np.ndarray) -> pd.DataFrame:
-    """`split.csv` with the classes of the task and other parts: `train`, `val` (what is held out), `choose`, `test`.
-
-    Held out is a fold of the patients; or all normal films of a series, or of patients with one of a style, and the
-    sick ones of the first fold. The next fold chooses the epoch, without what is held out.
-    """
-    films = pd.read_csv(DATA / "split.csv", dtype={"patient": str}, keep_default_na=False)
-    films = films[films["part"] != "excluded"].copy()
-    ours = films[films["part"] != "test"]
-    folds = list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(ours, ours["label"], ours["patient"]))
-    number = seed_of(held_out)
-    films.loc[ours.index, "part"] = "train"
-    films.loc[ours.index[folds[number][1]], "part"] = "val"
-    films.loc[ours.index[folds[number + 1][1]], "part"] = "choose"
-    if not held_out.isdigit():
-        normal = (films["label"] == "normal") & (films["part"] != "test")
-        unseen = of_style(films, images) if held_out == "style" else films["patient"].str.startswith(held_out)
-        unseen = normal & films["patient"].isin(films.loc[normal & unseen, "patient"])
-        films.loc[unseen, "part"] = "val"
-        films.loc[normal & ~unseen & (films["part"] == "val"), "part"] = "train"
-    classes = class_names(params.task, params.dataset)
-    films["class"] = [classes[n] for n in to_classes(films["label"].tolist(), params.task, params.dataset)]
-    require_no_leak(films)
-    return films
-
-
-def of_style(films: pd.DataFrame, images: np.ndarray) -> pd.Series:
-    """Which of `films` are of one style, bool (N,): of ten that k-means finds in the spectra of all but test films, the
-    one with most normal films among those of which three in four are sick.
-
-    Styles are of machines, of what a console does to a film, and of how it was stored.
-
-    Raises:
-        UserError: there is no such style.
-    """
-    ours = films[films["part"] != "test"]
-    spectra = np.log([spectrum(images[number]) for number in ours["image"]])
-    style = KMeans(10, n_init=3, random_state=0).fit_predict(StandardScaler().fit_transform(spectra))
-    table = pd.crosstab(style, ours["label"] == "normal").reindex(columns=[False, True], fill_value=0)
-    mostly_sick = table[table[False] > 3 * table[True]]
-    if mostly_sick.empty:
-        raise UserError("held out is style, but of none of ten styles three films in four are sick; it may be a fold")
-    return pd.Series(style == mostly_sick[True].idxmax(), ours.index).reindex(films.index, fill_value=False)
-
-
-def spectrum(film: np.ndarray) -> np.ndarray:
-    """Mean amplitude in each of `RINGS` rings of frequencies, of equal width in the logarithm; film uint8 (S, S)."""
-    size = len(film)
-    amplitude = abs(np.fft.rfft2(film))
-    amplitude[0, 0] = 0  # the mean is no frequency
-    radius = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)) * size
-    ring = np.rint(np.log(np.clip(radius, 1, size / 2)) / np.log(size / 2) * (RINGS - 1)).astype(int).ravel()
-    return np.bincount(ring, amplitude.ravel()) / np.bincount(ring)
 
 
 def scores(part: Part, names: list[str]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-from importlib.util import module_from_spec, spec_from_file_location
+import importlib
 from pathlib import Path
 
 import keras
@@ -13,28 +13,33 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
 @pytest.fixture
-def recipes(tmp_path, monkeypatch):
-    """The script, on 600 films of 400 patients, of two series of normal ones, a fifth of which are test films."""
-    spec = spec_from_file_location("recipes", EXPERIMENTS / "recipes.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+def recipes(monkeypatch):
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    return importlib.import_module("recipes")
+
+
+@pytest.fixture
+def held_out(monkeypatch):
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    return importlib.import_module("held_out")
+
+
+@pytest.fixture
+def films():
+    """600 films of 400 patients, of two series of normal ones, a fifth of which are test films."""
     rng = np.random.default_rng(0)
     series = rng.choice(["IM", "NORMAL2-IM", "person"], 400)
     patients = rng.permutation(np.concatenate([np.arange(400), rng.integers(0, 400, 200)]))
     kinds = np.where(patients % 2, "viral", "bacterial")
-    films = pd.DataFrame(
+    return pd.DataFrame(
         {
             "image": range(600),
             "file": [f"{number}.jpeg" for number in range(600)],
             "label": np.where(series[patients] == "person", kinds, "normal"),
-            "class": "",
             "patient": [f"{series[number]}-{number:04}" for number in patients],
             "part": np.where(patients % 5 == 0, "test", "train"),
         }
     )
-    films.to_csv(tmp_path / "split.csv", index=False)
-    monkeypatch.setattr(module, "DATA", tmp_path)
-    return module
 
 
 @pytest.fixture
@@ -47,32 +52,29 @@ def with_grain(films: np.ndarray) -> np.ndarray:
     return films + np.random.default_rng(1).integers(0, 20, films.shape, dtype="uint8")
 
 
-@pytest.mark.parametrize("held_out", ["0", "2", "NORMAL2-IM", "style"])
-def test_what_is_held_out_is_of_other_patients_than_what_trains(recipes, make_params, looks, held_out):
-    split = pd.read_csv(recipes.DATA / "split.csv")
-    sick = (split["label"] != "normal").to_numpy()
-    number = np.arange(600)
-    rare = number // 10 % 5  # a normal film in ten has one of the five styles of the sick
-    style = np.where(sick, number % 5, np.where(number % 10 == 0, rare, 5 + number % 5))
+@pytest.mark.parametrize("what", ["0", "2", "NORMAL2-IM", "style-0", "style-2"])
+def test_what_is_held_out_is_of_other_patients_than_what_trains(held_out, films, looks, what):
+    normal, number = films["label"] == "normal", np.arange(600)
+    # A normal film in ten has one of the five styles of the sick.
+    style = np.where(normal, np.where(number % 10 == 0, number // 10 % 5, 5 + number % 5), number % 5)
     images = with_grain(looks[style])
-    parameters = make_params({"dataset": "kermany", "task": "multiclass"})
-    films = recipes.with_validation_films(held_out, parameters, images)
-    parts = films.groupby("part")["patient"].agg(set)
-    assert sum(map(len, parts)) == films["patient"].nunique()  # none in two
-    assert (films["class"] == films["label"]).all()
-    assert set(films.loc[films["part"] == "test", "patient"].str[-4:].astype(int) % 5) == {0}
-    val, series = films[films["part"] == "val"], films["patient"].str.startswith("NORMAL2")
+    part = held_out.parts(what, films, images)
+    patients = films.groupby(part)["patient"].agg(set)
+    assert sum(map(len, patients)) == films["patient"].nunique()  # none in two
+    assert (part == "test").equals(films["part"] == "test")
+    val, series = films[part == "val"], films["patient"].str.startswith("NORMAL2")
     assert {"bacterial", "viral", "normal"} == set(val["label"])
-    if held_out == "NORMAL2-IM":
-        assert not (series & films["part"].isin(["train", "choose"])).any()
+    if what == "NORMAL2-IM":
+        assert not (series & part.isin(["train", "choose"])).any()
         assert series[val.index][val["label"] == "normal"].all()
-    elif held_out == "style":
-        held = recipes.of_style(films, images) & (films["label"] == "normal")
-        assert held.sum() > 2
-        assert set(films.loc[held, "part"]) == {"val"}
-        assert set(val.loc[val["label"] == "normal", "patient"]) == set(films.loc[held, "patient"])
+    elif what.startswith("style"):
+        rare = held_out.rare_in_style(films, images, int(what[-1]))
+        assert normal[rare].all()
+        assert rare.sum() > 2
+        assert set(part[rare]) == {"val"}
+        assert set(val.loc[val["label"] == "normal", "patient"]) == set(films.loc[rare, "patient"])
     else:
-        assert 0.07 < len(val) / (films["part"] != "test").sum() < 0.13
+        assert 0.07 < len(val) / (part != "test").sum() < 0.13
 
 
 def test_each_recipe_fits_the_parameters(recipes):
@@ -104,14 +106,18 @@ def test_films_elsewhere_are_compared_within_a_view(recipes, tmp_path):
     assert auc == 0.75
 
 
-def test_the_style_held_out_is_the_one_with_most_normal_films_among_mostly_sick_ones(recipes, looks):
-    style = np.arange(600) % 10
-    normal = np.where(style == 4, np.arange(600) % 50 < 10, np.where(style == 7, np.arange(600) < 100, True))
-    films = pd.DataFrame({"image": range(600), "label": np.where(normal, "normal", "viral"), "part": "train"})
-    films.loc[14, "part"] = "test"  # of this style, but not to be looked at
-    assert set(films.index[recipes.of_style(films, with_grain(looks[style]))]) == set(range(4, 600, 10)) - {14}
-    with pytest.raises(UserError, match="of none of ten styles"):
-        recipes.of_style(films.assign(label="normal"), looks[style])
+def test_what_is_rare_in_a_style_may_be_normal_or_sick(held_out, looks):
+    """Of sixty films each in style 4 twelve are normal, in style 7 ten sick, in style 2 twenty, all others normal."""
+    number = np.arange(600)
+    style, turn = number % 10, number // 10
+    normal = np.where(style == 4, turn < 12, np.where(style == 7, turn >= 10, np.where(style == 2, turn >= 20, True)))
+    films = pd.DataFrame({"image": number, "label": np.where(normal, "normal", "viral"), "part": "train"})
+    films.loc[14, "part"] = "test"  # of style 4, but not to be looked at
+    images = with_grain(looks[style])
+    assert set(films.index[held_out.rare_in_style(films, images, 0)]) == set(range(4, 124, 10)) - {14}
+    assert set(films.index[held_out.rare_in_style(films, images, 1)]) == set(range(7, 107, 10))
+    with pytest.raises(UserError, match="held out is style-2, but of 10 styles 2 are lopsided"):
+        held_out.rare_in_style(films, images, 2)
 
 
 def test_films_of_another_size_are_refused(recipes, looks, tmp_path):
@@ -121,7 +127,7 @@ def test_films_of_another_size_are_refused(recipes, looks, tmp_path):
         recipes.packed(tmp_path, 128)
 
 
-def test_a_wave_lies_in_its_ring(recipes):
+def test_a_wave_lies_in_its_ring(held_out):
     """Of 128 pixels ring 11 ends at 64 waves, ring 0 at one: 64 ** (8 / 11) = 20.6 waves are ring 8."""
     across = 128 + 50 * np.cos(2 * np.pi * 20 * np.arange(128) / 128)
-    assert recipes.spectrum(np.tile(across, (128, 1)).astype("uint8")).argmax() == 8
+    assert held_out.spectrum(np.tile(across, (128, 1)).astype("uint8")).argmax() == 8
