@@ -68,6 +68,7 @@ class Recommended(Block):
     batch_size: Positive
     epochs: Positive
     strength: Share | Literal[1]
+    least_share: Annotated[float, Field(ge=0, le=1)]
     exchanged_surroundings: Annotated[float, Field(ge=0, le=1)]
 
 

@@ -30,7 +30,7 @@ from pneumonia.parameter_blocks import (
 AUTO: dict[tuple[str, ...], list[str]] = {
     ("clean",): ["image_size"],
     ("train",): ["epochs", "batch_size", "exchanged_surroundings", *Recipe.model_fields],
-    ("train", "augmentation"): ["strength"],
+    ("train", "augmentation"): ["strength", "least_share"],
 }
 """Where params.yaml may say `auto`: it takes the value recommended for the model, or else for the dataset."""
 
