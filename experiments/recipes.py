@@ -65,10 +65,8 @@ def replace_row(row: dict[str, Any]) -> None:
 
 def run(name: str, changes: dict[str, Any], held_out: str, rsna: Path | None) -> dict[str, Any]:
     """Train with `changes` on all films but those held out and score on these; the row of results.csv."""
-    params, folder = (
-        params_with(changes, int(held_out) if held_out.isdigit() else 0),
-        HERE / "runs" / f"{name}-{held_out}",
-    )
+    params = params_with(changes, seed=int(held_out) if held_out.isdigit() else 0)
+    folder = HERE / "runs" / f"{name}-{held_out}"
     folder.mkdir(parents=True, exist_ok=True)
     other_images = packed(rsna, params.clean.image_size) if rsna else None  # told before any work
     images = packed(DATA, params.clean.image_size)

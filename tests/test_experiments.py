@@ -1,27 +1,16 @@
-import importlib
 from pathlib import Path
 
+import held_out
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import recipes
 import yaml
 
 from pneumonia.errors import UserError
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-
-
-@pytest.fixture
-def recipes(monkeypatch):
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    return importlib.import_module("recipes")
-
-
-@pytest.fixture
-def held_out(monkeypatch):
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    return importlib.import_module("held_out")
 
 
 @pytest.fixture
@@ -53,7 +42,7 @@ def with_grain(films: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("what", ["0", "2", "NORMAL2-IM", "style-0", "style-2"])
-def test_what_is_held_out_is_of_other_patients_than_what_trains(held_out, films, looks, what):
+def test_what_is_held_out_is_of_other_patients_than_what_trains(films, looks, what):
     normal, number = films["label"] == "normal", np.arange(600)
     # A normal film in ten has one of the five styles of the sick.
     style = np.where(normal, np.where(number % 10 == 0, number // 10 % 5, 5 + number % 5), number % 5)
@@ -77,12 +66,25 @@ def test_what_is_held_out_is_of_other_patients_than_what_trains(held_out, films,
         assert 0.07 < len(val) / (part != "test").sum() < 0.13
 
 
-def test_each_recipe_fits_the_parameters(recipes):
+def test_the_sick_films_of_a_mostly_normal_style_are_scored_with_the_normal_ones_of_a_fold(films, looks):
+    sick, number = films["label"] != "normal", np.arange(600)
+    rare = sick & (number % 20 == 0) & (films["part"] != "test")
+    # Five styles each, but the rare ones look as a fifth of the normal ones do.
+    images = with_grain(looks[np.where(sick & (number % 20 != 0), number % 5, 5 + number % 5)])
+    part, fold = held_out.parts("style-0", films, images), held_out.parts("0", films, images)
+    unseen = sick & films["patient"].isin(films.loc[rare, "patient"])
+    assert unseen.sum() >= rare.sum() > 2
+    assert ((part == "val") & sick).equals(unseen)
+    assert ((part == "val") & ~sick).equals((fold == "val") & ~sick)
+    assert set(part[(fold == "val") & sick & ~unseen]) == {"train"}
+
+
+def test_each_recipe_fits_the_parameters():
     for name, changes in yaml.safe_load((EXPERIMENTS / "recipes.yaml").read_text()).items():
         assert recipes.params_with(changes, seed=1).model == changes["model"], name
 
 
-def test_films_elsewhere_are_compared_within_a_view(recipes, tmp_path):
+def test_films_elsewhere_are_compared_within_a_view(tmp_path):
     """AP films are all brighter, so one AUC of all would be 7 / 9; within the views they are 1 and 1 / 2."""
     rows = [  # label, view, part, grey value
         ("normal", "AP", "train", 150),
@@ -106,7 +108,7 @@ def test_films_elsewhere_are_compared_within_a_view(recipes, tmp_path):
     assert auc == 0.75
 
 
-def test_what_is_rare_in_a_style_may_be_normal_or_sick(held_out, looks):
+def test_what_is_rare_in_a_style_may_be_normal_or_sick(looks):
     """Of sixty films each in style 4 twelve are normal, in style 7 ten sick, in style 2 twenty, all others normal."""
     number = np.arange(600)
     style, turn = number % 10, number // 10
@@ -120,14 +122,14 @@ def test_what_is_rare_in_a_style_may_be_normal_or_sick(held_out, looks):
         held_out.rare_in_style(films, images, 2)
 
 
-def test_films_of_another_size_are_refused(recipes, looks, tmp_path):
+def test_films_of_another_size_are_refused(looks, tmp_path):
     (tmp_path / "clean").mkdir()
     np.save(tmp_path / "clean" / "images.npy", looks)
     with pytest.raises(UserError, match="is packed at 64 pixels; the recipe wants 128"):
         recipes.packed(tmp_path, 128)
 
 
-def test_a_wave_lies_in_its_ring(held_out):
+def test_a_wave_lies_in_its_ring():
     """Of 128 pixels ring 11 ends at 64 waves, ring 0 at one: 64 ** (8 / 11) = 20.6 waves are ring 8."""
     across = 128 + 50 * np.cos(2 * np.pi * 20 * np.arange(128) / 128)
     assert held_out.spectrum(np.tile(across, (128, 1)).astype("uint8")).argmax() == 8

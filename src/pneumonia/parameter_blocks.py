@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 Whole = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -67,9 +68,9 @@ class Recommended(Block):
     image_size: Annotated[StrictInt, Field(ge=32, le=1024)]
     batch_size: Positive
     epochs: Positive
-    strength: Share | Literal[1]
-    least_share: Annotated[float, Field(ge=0, le=1)]
-    exchanged_surroundings: Annotated[float, Field(ge=0, le=1)]
+    strength: Fraction
+    least_share: Fraction
+    exchanged_surroundings: Fraction
 
 
 class Recommendations(Block):
@@ -108,7 +109,7 @@ class Clean(Block):
 
     image_size: Annotated[StrictInt, Field(ge=32, le=1024)]
     min_size: Positive
-    max_rejected: Annotated[float, Field(ge=0, le=1)]
+    max_rejected: Fraction
 
 
 class Split(Block):
@@ -128,8 +129,8 @@ class Augmentation(Block):
     """See `augmentation`."""
 
     apply_to: Literal["all", "repeats", "none"]
-    strength: Annotated[float, Field(ge=0, le=1)]
-    least_share: Annotated[float, Field(ge=0, le=1)]
+    strength: Fraction
+    least_share: Fraction
     rotation: Annotated[float, Field(ge=0, le=3.15)]
     zoom: Share
     shift: Share
@@ -138,7 +139,7 @@ class Augmentation(Block):
     contrast: Share
     brightness: Share
     noise: Share
-    blur: Annotated[float, Field(ge=0, le=1)]
+    blur: Fraction
     compression: Annotated[float, Field(ge=0, le=10)]
 
 
@@ -162,7 +163,7 @@ class Train(Recipe):
     warmup_epochs: Whole
     loss: Literal["cross_entropy", "focal"]
     cutmix: Annotated[float, Field(ge=0, le=10)]
-    exchanged_surroundings: Annotated[float, Field(ge=0, le=1)]
+    exchanged_surroundings: Fraction
     initial_bias: StrictBool
     clip_norm: Annotated[float, Field(ge=0)]
     monitor: Literal["val_loss", "val_auc"]
@@ -281,7 +282,7 @@ class Evaluate(Block):
 class Localize(Block):
     """See `localization.postprocessing`."""
 
-    nms_iou: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+    nms_iou: Annotated[list[Fraction], Field(min_length=1)]
     shrink: Annotated[list[Rate], Field(min_length=1)]
 
 
