@@ -43,9 +43,9 @@ def parts(held_out: str, films: pd.DataFrame, images: np.ndarray) -> pd.Series:
             rare = rare_in_style(films, images, int(held_out.removeprefix("style-")))
         else:
             rare = (films["label"] == "normal") & films["patient"].str.startswith(held_out) & (part != "test")
-        kind = (films["label"] == "normal") == (films.loc[rare, "label"] == "normal").all()
-        unseen = kind & films["patient"].isin(films.loc[rare, "patient"]) & (part != "test")
-        part[kind & (part == "val")] = "train"
+        same_kind = (films["label"] == "normal") == (films.loc[rare, "label"] == "normal").all()
+        unseen = same_kind & films["patient"].isin(films.loc[rare, "patient"]) & (part != "test")
+        part[same_kind & (part == "val")] = "train"
         part[unseen] = "val"
     require_no_leak(films.assign(part=part))
     return part

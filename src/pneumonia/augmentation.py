@@ -19,7 +19,7 @@ def draw(rng: np.random.Generator, augment: np.ndarray, size: int, settings: Aug
     """Random transforms of a batch; the identity where `augment`, bool of shape (B,), is false.
 
     Each film has its own share of the ranges, drawn from `settings.least_share` to 1 times `settings.strength`. At 1
-    the network hardly ever sees a film as it is, which is how it will be asked (docs/experiments.md).
+    the network hardly ever sees a film as it is, and takes those for healthier than they are (docs/experiments.md).
 
     Returns `pose`, float32 (B, 8): the projective coefficients (a0 … c1) by which `keras.ops.image.affine_transform`
     maps a place in the output to one in the input, about the centre of `size` × `size` pixels; and `tone`,

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 Whole = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+ShareOrAll = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -68,9 +68,9 @@ class Recommended(Block):
     image_size: Annotated[StrictInt, Field(ge=32, le=1024)]
     batch_size: Positive
     epochs: Positive
-    strength: Fraction
-    least_share: Fraction
-    exchanged_surroundings: Fraction
+    strength: ShareOrAll
+    least_share: ShareOrAll
+    exchanged_surroundings: ShareOrAll
 
 
 class Recommendations(Block):
@@ -109,7 +109,7 @@ class Clean(Block):
 
     image_size: Annotated[StrictInt, Field(ge=32, le=1024)]
     min_size: Positive
-    max_rejected: Fraction
+    max_rejected: ShareOrAll
 
 
 class Split(Block):
@@ -129,8 +129,8 @@ class Augmentation(Block):
     """See `augmentation`."""
 
     apply_to: Literal["all", "repeats", "none"]
-    strength: Fraction
-    least_share: Fraction
+    strength: ShareOrAll
+    least_share: ShareOrAll
     rotation: Annotated[float, Field(ge=0, le=3.15)]
     zoom: Share
     shift: Share
@@ -139,7 +139,7 @@ class Augmentation(Block):
     contrast: Share
     brightness: Share
     noise: Share
-    blur: Fraction
+    blur: ShareOrAll
     compression: Annotated[float, Field(ge=0, le=10)]
 
 
@@ -163,7 +163,7 @@ class Train(Recipe):
     warmup_epochs: Whole
     loss: Literal["cross_entropy", "focal"]
     cutmix: Annotated[float, Field(ge=0, le=10)]
-    exchanged_surroundings: Fraction
+    exchanged_surroundings: ShareOrAll
     initial_bias: StrictBool
     clip_norm: Annotated[float, Field(ge=0)]
     monitor: Literal["val_loss", "val_auc"]
@@ -282,7 +282,7 @@ class Evaluate(Block):
 class Localize(Block):
     """See `localization.postprocessing`."""
 
-    nms_iou: Annotated[list[Fraction], Field(min_length=1)]
+    nms_iou: Annotated[list[ShareOrAll], Field(min_length=1)]
     shrink: Annotated[list[Rate], Field(min_length=1)]
 
 
