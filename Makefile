@@ -22,6 +22,7 @@ lint: $(VENV)/ready
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 
 bench: $(VENV)/ready
 	@for benchmark in benchmarks/*.py; do python $$benchmark || exit 1; done

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from pneumonia.augmentation import Augment, draw
-from pneumonia.devices import describe
-from pneumonia.params import load_params
+from pneumonia.params.load import load_params
+from pneumonia.training.augmentation import Augment, draw
+from pneumonia.training.devices import describe
 
 BATCH, ROUNDS = 32, 12
 ONLY_OURS = {"gamma": 0.0, "noise": 0.0, "compression": 0.0}

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pneumonia.cleaning import pack
-from pneumonia.params import Params, load_params
+from pneumonia.params.load import Params, load_params
+from pneumonia.preparation.cleaning.clean import pack
 
 ROUNDS = 3  # taken in turns, so that a machine busy with other things is so for both
 SECONDS = 3  # of each run, at the least

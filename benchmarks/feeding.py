@@ -8,18 +8,18 @@ Of the `cnn` alone where no model is named; on a GPU name them all. KERAS_BACKEN
 import argparse
 import math
 import time
-from importlib import import_module
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 
-from pneumonia.dataset import TrainingBatches
-from pneumonia.devices import describe, gpus
-from pneumonia.learner import compile_learner, make_learner
-from pneumonia.params import load_params
-from pneumonia.precision import POLICIES, choose_precision
+from pneumonia.params.choices import network
+from pneumonia.params.load import load_params
+from pneumonia.training.batches import TrainingBatches
+from pneumonia.training.devices import describe, gpus
+from pneumonia.training.learner import compile_learner, make_learner
+from pneumonia.training.precision import POLICIES, choose_precision
 
 BATCH, ROUNDS = 32, 6
 STEPS = 100 if gpus() else 4  # an epoch: on a GPU, what `fit` itself costs must not show
@@ -53,7 +53,7 @@ def films_to_train_on(size: int, count: int) -> tuple[np.ndarray, pd.DataFrame]:
 
 
 def measure(model: str) -> None:
-    module = import_module(f"pneumonia.models.{model}")
+    module = network(model)
     base = load_params(Path(__file__).parents[1] / "params.yaml")
     block = getattr(base.models, model).model_copy(update={"weights": "random"})
     params = base.model_copy(

@@ -20,13 +20,13 @@ from feeding import OneBatch
 from keras import layers
 from PIL import Image
 
-from pneumonia.cleaning import pack
-from pneumonia.dataset import TrainingBatches
-from pneumonia.devices import describe
-from pneumonia.learner import Learner, compile_learner, make_learner
-from pneumonia.models import cnn
-from pneumonia.params import Params, load_params
-from pneumonia.precision import POLICIES
+from pneumonia.models.cnn import network as cnn
+from pneumonia.params.load import Params, load_params
+from pneumonia.preparation.cleaning.clean import pack
+from pneumonia.training.batches import TrainingBatches
+from pneumonia.training.devices import describe
+from pneumonia.training.learner import Learner, compile_learner, make_learner
+from pneumonia.training.precision import POLICIES
 
 SIZE, BATCH, FILMS, ROUNDS = 299, 32, 128, 3
 STEPS, EPOCHS = FILMS // BATCH, 14

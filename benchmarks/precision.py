@@ -7,11 +7,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pneumonia.devices import describe, has_fast_bfloat16
-from pneumonia.learner import compile_learner, make_learner, plain_inputs
-from pneumonia.models import build_network
-from pneumonia.params import load_params
-from pneumonia.precision import POLICIES
+from pneumonia.models.parts.building import build_network
+from pneumonia.params.load import load_params
+from pneumonia.training.devices import describe, has_fast_bfloat16
+from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
+from pneumonia.training.precision import POLICIES
 
 BATCH, STEPS = 32, 5
 MODELS = {"cnn": 299, "resnet": 128, "mobilenet_v2": 224, "resnet50": 128}

@@ -25,15 +25,15 @@ import mlflow
 import numpy as np
 from PIL import Image
 
-from pneumonia.classifier import BATCH, Classifier
-from pneumonia.decision import Decision
-from pneumonia.devices import describe
-from pneumonia.familiarity import fit
-from pneumonia.labels import class_names
-from pneumonia.models import cnn
-from pneumonia.params import load_params
-from pneumonia.radiograph import read_radiograph, resize
-from pneumonia.serving import log_radiograph_model
+from pneumonia.annotations.labels import class_names
+from pneumonia.inference.decision import Decision
+from pneumonia.inference.familiarity import fit
+from pneumonia.inference.predictor import BATCH, Classifier
+from pneumonia.models.cnn import network as cnn
+from pneumonia.params.load import load_params
+from pneumonia.radiographs.read import read_radiograph, resize
+from pneumonia.registry.pyfunc_model import log_radiograph_model
+from pneumonia.training.devices import describe
 
 SIZE, REQUESTS, FILMS, ROUNDS = 128, 100, 640, 5
 

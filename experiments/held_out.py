@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 
 from pneumonia.errors import UserError
-from pneumonia.splitting import require_no_leak
+from pneumonia.preparation.splitting import require_no_leak
 
 FOLDS, STYLES, RINGS = 10, 10, 12
 LOPSIDED = 3

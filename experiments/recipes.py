@@ -22,18 +22,18 @@ import yaml
 from held_out import HELD_OUT, parts
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from pneumonia.dataset import open_images, read_part
-from pneumonia.decision import probability_of_pneumonia
+from pneumonia.annotations.labels import class_names, count_healthy, to_classes
 from pneumonia.errors import UserError, exit_on_user_error
 from pneumonia.evaluation.alterations import WITHOUT_LUNGS
 from pneumonia.evaluation.metrics import figures
 from pneumonia.evaluation.parts import Part, predict_parts, probabilities_of
 from pneumonia.evaluation.shortcuts import stressed_auc
-from pneumonia.files import whole_file
-from pneumonia.labels import class_names, count_healthy, to_classes
-from pneumonia.params import Params, load_params
-from pneumonia.rebalancing import draw_rows
-from pneumonia.training import train
+from pneumonia.inference.probabilities import probability_of_pneumonia
+from pneumonia.outputs import whole_file
+from pneumonia.params.load import Params, load_params
+from pneumonia.preparation.packed.films import open_images, read_part
+from pneumonia.preparation.rebalancing import draw_rows
+from pneumonia.training.fitting import train
 
 HERE, DATA = Path(__file__).parent, Path("data")
 

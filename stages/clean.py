@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pneumonia.cleaning import clean
 from pneumonia.errors import exit_on_user_error
-from pneumonia.params import load_params
+from pneumonia.params.load import load_params
+from pneumonia.preparation.cleaning.clean import clean
 
 if __name__ == "__main__":
     with exit_on_user_error():

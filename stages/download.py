@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pneumonia.errors import exit_on_user_error
-from pneumonia.params import load_params
-from pneumonia.sources import download
+from pneumonia.params.load import load_params
+from pneumonia.sources.parts.download import download
 
 if __name__ == "__main__":
     with exit_on_user_error():

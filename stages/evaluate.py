@@ -8,13 +8,14 @@ import keras
 import pandas as pd
 
 from pneumonia.errors import exit_on_user_error
-from pneumonia.evaluation.card import render_card
 from pneumonia.evaluation.evaluate import evaluate
-from pneumonia.evaluation.report import render_report
-from pneumonia.files import whole_file
-from pneumonia.params import load_params
-from pneumonia.registry import register
-from pneumonia.tracking import complete_run, continue_run, log_evaluation, log_training, open_store
+from pneumonia.evaluation.report.card import render_card
+from pneumonia.evaluation.report.page import render_report
+from pneumonia.outputs import whole_file
+from pneumonia.params.load import load_params
+from pneumonia.registry.runs import complete_run, continue_run, log_evaluation, log_training
+from pneumonia.registry.store import open_store
+from pneumonia.registry.versions import register
 
 DATA, MODELS, REPORTS = Path("data"), Path("models"), Path("reports")
 HEADLINES = ("roc_auc", "accuracy", "sensitivity", "specificity", "boxes/map")

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from pneumonia.batch_picture import plot_batch
-from pneumonia.checkpoint import Checkpoint, State
-from pneumonia.dataset import open_images, read_part
-from pneumonia.devices import join_processes, process
 from pneumonia.errors import exit_on_user_error
-from pneumonia.files import whole_file
-from pneumonia.labels import class_names
-from pneumonia.localization.box_targets import read_boxes
-from pneumonia.params import Params, load_params
-from pneumonia.tracking import identity, log_epoch, log_training, open_store, resume_run, start_run
-from pneumonia.training import Trained, train
+from pneumonia.outputs import whole_file
+from pneumonia.params.load import Params, load_params
+from pneumonia.preparation.packed.films import open_images, read_boxes, read_part
+from pneumonia.registry.runs import log_epoch, log_training, resume_run, start_run
+from pneumonia.registry.store import open_store
+from pneumonia.training.batch_picture import plot_batch
+from pneumonia.training.checkpoint import Checkpoint, State, identity
+from pneumonia.training.devices import join_processes, process
+from pneumonia.training.fitting import Trained, train
 
 DATA, MODELS, REPORTS = Path("data"), Path("models"), Path("reports")
 
@@ -25,7 +24,7 @@ def main() -> None:
     """Train; the first process writes the model, its history and what evaluate must know of the run."""
     params = load_params()
     join_processes()
-    val_rows, val_classes, _ = read_part(DATA / "split.csv", "val", class_names(params.task, params.dataset))
+    val_rows, val_classes, _ = read_part(DATA / "split.csv", "val", params.classes)
     images, rows, val = open_images(DATA / "clean"), pd.read_csv(DATA / "train.csv"), (val_rows, val_classes)
     boxes = read_boxes(DATA / "clean") if params.task == "localize" else None
     checkpoint = Checkpoint(MODELS / ".checkpoint.npz", identity(params, DATA))

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from pneumonia.params import Params, load_params
+from pneumonia.params.load import Params, load_params
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -8,11 +8,11 @@ import mlflow
 import numpy as np
 from PIL import Image
 
-from pneumonia.decision import Decision, Localization
-from pneumonia.familiarity import fit
-from pneumonia.labels import class_names
-from pneumonia.localization.postprocessing import Postprocessing
-from pneumonia.serving import log_radiograph_model
+from pneumonia.annotations.labels import class_names
+from pneumonia.inference.decision import Decision, Localization
+from pneumonia.inference.familiarity import fit
+from pneumonia.inference.postprocessing import Postprocessing
+from pneumonia.registry.pyfunc_model import log_radiograph_model
 
 SIZE, MIN_SIZE = 64, 28
 

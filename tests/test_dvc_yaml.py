@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pneumonia.parameter_blocks import Backbone
-from pneumonia.params import MODELS
+from pneumonia.params.blocks import Backbone
+from pneumonia.params.load import MODELS
 
 REPOSITORY = Path(__file__).parents[1]
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]

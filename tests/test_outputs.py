@@ -1,6 +1,6 @@
 import pytest
 
-from pneumonia.files import whole_directory, whole_file
+from pneumonia.outputs import whole_directory, whole_file
 
 
 def test_a_file_is_replaced_only_when_it_is_whole(tmp_path):

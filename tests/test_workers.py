@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from distributed import LocalCluster
 
-from pneumonia import compute
-from pneumonia.compute import parallel_map
+from pneumonia import workers
 from pneumonia.errors import UserError
-from pneumonia.parameter_blocks import Compute
+from pneumonia.params.stages import Compute
+from pneumonia.workers import parallel_map
 
 LOCAL = Compute(scheduler="local", workers=2)
 
 
 @pytest.fixture(autouse=True)
 def connect_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compute, "SECONDS_TO_CONNECT", 2)
+    monkeypatch.setattr(workers, "SECONDS_TO_CONNECT", 2)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_work_waits_for_a_slow_caller(tmp_path: Path) -> None:
     def touch(path: Path) -> None:
         path.touch()
 
-    window = 2 * compute.TASKS_PER_WINDOW * compute.ITEMS_PER_TASK
+    window = 2 * workers.TASKS_PER_WINDOW * workers.ITEMS_PER_TASK
     results = parallel_map(touch, [tmp_path / str(number) for number in range(window + 100)], LOCAL, "touched")
     next(results)
     time.sleep(0.5)

@@ -1,5 +1,6 @@
-"""Outputs that are either whole or absent: written beside their place, then renamed into it."""
+"""Files that stages write: whole or absent, since they are written beside their place and renamed into it."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,3 +40,13 @@ def whole_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def fingerprint(files: list[Path]) -> str:
+    """The SHA-256, in hexadecimal, of the files' contents, one after the other."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -8,7 +8,7 @@ import joblib
 from tqdm import tqdm
 
 from pneumonia.errors import UserError
-from pneumonia.parameter_blocks import Compute
+from pneumonia.params.stages import Compute
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pneumonia.augmentation import Augment, draw
-from pneumonia.cleaning import clean
-from pneumonia.localization.boxes import by_confidence, follow, iou, paint, rescale
-from pneumonia.radiograph import resize
-from pneumonia.sources.raw import Box, Film, write_index
+from pneumonia.annotations.boxes import by_confidence, follow, iou, paint, rescale
+from pneumonia.preparation.cleaning.clean import clean
+from pneumonia.radiographs.read import resize
+from pneumonia.sources.parts.raw import Box, Film, write_index
+from pneumonia.training.augmentation import Augment, draw
 
 SIZE, FILMS = 96, 64
 STILL = {

@@ -1,7 +1,7 @@
 import pytest
 
+from pneumonia.annotations.labels import class_names, count_healthy, to_classes
 from pneumonia.errors import UserError
-from pneumonia.labels import class_names, count_healthy, to_classes
 
 
 def test_binary_merges_every_pneumonia():

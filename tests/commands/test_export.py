@@ -7,13 +7,13 @@ import tensorflow as tf
 from onnxruntime import InferenceSession
 from typer.testing import CliRunner
 
-from pneumonia.classifier import Classifier
-from pneumonia.cli import app
-from pneumonia.exporting import export
-from pneumonia.models import resnet
-from pneumonia.radiograph import resize
+from pneumonia.commands.cli import app
+from pneumonia.commands.export import export
+from pneumonia.inference.predictor import Classifier
+from pneumonia.models.resnet import network as resnet
+from pneumonia.radiographs.read import resize
 
-from .small_classifier import (
+from ..small_classifier import (
     SIZE,
     decision,
     localising,
@@ -25,7 +25,7 @@ from .small_classifier import (
     write_classifier,
 )
 
-REAL_FILMS = Path(__file__).parents[1] / ".." / "shared" / "data" / "chest_xray" / "test"
+REAL_FILMS = Path(__file__).parents[2] / ".." / "shared" / "data" / "chest_xray" / "test"
 
 
 @pytest.fixture

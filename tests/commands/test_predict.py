@@ -16,12 +16,12 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
-from pneumonia.cli import app
-from pneumonia.models import resnet
-from pneumonia.params import Params
+from pneumonia.commands.cli import app
+from pneumonia.models.resnet import network as resnet
+from pneumonia.params.load import Params
 
-from .dicom_files import dicom
-from .small_classifier import (
+from ..dicom_files import dicom
+from ..small_classifier import (
     brightness_network,
     decision,
     localising,

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pneumonia.cli import app
+from pneumonia.commands.cli import app
 
-from .small_classifier import (
+from ..small_classifier import (
     brightness_network,
     decision,
     localising,

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumonia.calibration import brier_score, expected_calibration_error, fit_temperature, reliability_table, scale
+from pneumonia.evaluation.calibration import brier_score, expected_calibration_error, fit_temperature, reliability_table
+from pneumonia.inference.probabilities import scale
 
 
 @pytest.mark.parametrize(("classes", "temperature"), [(2, 3.0), (3, 0.7), (3, 2.0)])

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pneumonia.classifier import Answer, Classifier
-from pneumonia.decision import Decision
 from pneumonia.evaluation.alterations import WITHOUT_LUNGS
-from pneumonia.evaluation.card import render_card
 from pneumonia.evaluation.evaluate import evaluate
-from pneumonia.evaluation.report import render_report
+from pneumonia.evaluation.report.card import render_card
+from pneumonia.evaluation.report.page import render_report
+from pneumonia.inference.decision import Decision
+from pneumonia.inference.predictor import Answer, Classifier
 
 HISTORY = pd.DataFrame(
     {

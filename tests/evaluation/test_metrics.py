@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from pneumonia.decision import call
 from pneumonia.evaluation.metrics import binary_metrics, figures, one_against_rest, pr_curve, roc_curve
+from pneumonia.inference.probabilities import predict_classes
 
 TRUTH = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
 PROBABILITY = np.array([0.1, 0.2, 0.6, 0.3, 0.9, 0.8, 0.7, 0.4, 0.5, 0.25])
@@ -57,15 +57,15 @@ def test_two_classes_are_called_from_the_threshold_on_and_once_more_from_one_hal
 
 
 def test_a_film_is_normal_below_the_threshold_and_else_the_likelier_of_the_rest():
-    assert call(PROBABILITIES, 0.5, healthy=1).tolist() == [0, 1, 1, 1, 1, 2]
-    assert call(PROBABILITIES, 0.25, healthy=1).tolist() == [1, 1, 1, 1, 1, 2]
-    assert call(PROBABILITIES, 0.95, healthy=1).tolist() == [0] * 6
+    assert predict_classes(PROBABILITIES, 0.5, healthy=1).tolist() == [0, 1, 1, 1, 1, 2]
+    assert predict_classes(PROBABILITIES, 0.25, healthy=1).tolist() == [1, 1, 1, 1, 1, 2]
+    assert predict_classes(PROBABILITIES, 0.95, healthy=1).tolist() == [0] * 6
 
 
 def test_of_two_classes_without_pneumonia_the_likelier_is_called():
     probabilities = np.array([[0.5, 0.3, 0.2], [0.3, 0.4, 0.3], [0.1, 0.3, 0.6]])
-    assert call(probabilities, 0.5, healthy=2).tolist() == [0, 1, 2]
-    assert call(probabilities, 0.25, healthy=2).tolist() == [0, 2, 2]
+    assert predict_classes(probabilities, 0.5, healthy=2).tolist() == [0, 1, 2]
+    assert predict_classes(probabilities, 0.25, healthy=2).tolist() == [0, 2, 2]
     names = ["normal", "not_normal", "opacity"]
     outcome = figures(np.array([0, 1, 2]), probabilities, names, threshold=0.25)
     assert (outcome["sensitivity"], outcome["specificity"], outcome["true_negatives"]) == (1, 0.5, 1)

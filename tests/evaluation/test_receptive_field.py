@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from pneumonia.receptive_field import (
+from pneumonia.evaluation.receptive_field import (
     effective_receptive_field,
     effective_size,
     layer_table,

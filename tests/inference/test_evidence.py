@@ -1,10 +1,10 @@
 import numpy as np
 
-from pneumonia.classifier import Classifier
-from pneumonia.evidence import show_evidence
-from pneumonia.radiograph import read_radiograph
+from pneumonia.inference.evidence import show_evidence
+from pneumonia.inference.predictor import Classifier
+from pneumonia.radiographs.read import read_radiograph
 
-from .small_classifier import localising, png, spot_localiser, spotted, write_classifier
+from ..small_classifier import localising, png, spot_localiser, spotted, write_classifier
 
 
 def test_the_boxes_of_a_film_are_drawn_in_place_on_a_smaller_picture_of_it(tmp_path):

@@ -6,12 +6,12 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from pneumonia.errors import UserError
-from pneumonia.familiarity import Familiarity, fit
-from pneumonia.radiograph import read_radiograph, resize
+from pneumonia.inference.familiarity import Familiarity, fit
+from pneumonia.radiographs.read import read_radiograph, resize
 
-from .small_classifier import png, thorax
+from ..small_classifier import png, thorax
 
-REAL = Path(__file__).parents[1] / ".." / "shared" / "data" / "chest_xray"
+REAL = Path(__file__).parents[2] / ".." / "shared" / "data" / "chest_xray"
 
 
 @pytest.fixture(scope="module")

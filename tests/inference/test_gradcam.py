@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pneumonia.gradcam import grad_cam, overlay
-from pneumonia.models import build_network
-from pneumonia.models.ends import probabilities
-from pneumonia.params import LOCALISERS, MODELS
+from pneumonia.inference.gradcam import grad_cam, overlay
+from pneumonia.models.parts.building import build_network
+from pneumonia.models.parts.ends import probabilities
+from pneumonia.models.parts.head import find_head
+from pneumonia.params.choices import networks
 
 from .conftest import REPOSITORY
 
@@ -21,7 +22,7 @@ SMALLEST = {"cnn": 64, "alexnet": 67, "googlenet": 80, "inception": 75}
 
 OTHER_BACKEND = """
 import keras, numpy as np
-from pneumonia.gradcam import grad_cam
+from pneumonia.inference.gradcam import grad_cam
 films = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 1), dtype=np.uint8)
 np.save("heat.npy", grad_cam(keras.saving.load_model("model.keras", compile=False), films))
 """
@@ -54,7 +55,7 @@ def one_bright_square() -> np.ndarray:
     return film
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in LOCALISERS])
+@pytest.mark.parametrize("name", [name for name in networks() if not find_head(name)])
 def test_every_network_gives_a_map_of_each_film_and_is_left_as_it_was(make_params, name):
     """The score of normal is the other's negative, so what is evidence for neither is a map of zeros."""
     size = SMALLEST.get(name, 32)

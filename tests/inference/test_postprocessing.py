@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from pneumonia.localization.baseline import average_box, average_box_of_each_lung, baseline_candidates
-from pneumonia.localization.postprocessing import Postprocessing, prevalence_weights, tune
-from pneumonia.localization.score import mean_average_precision
+from pneumonia.evaluation.boxes.baseline import average_box, average_box_of_each_lung, baseline_candidates
+from pneumonia.evaluation.boxes.rsna_metric import mean_average_precision
+from pneumonia.evaluation.boxes.tuning import prevalence_weights, tune
+from pneumonia.inference.postprocessing import Postprocessing
 
 NO_BOXES = np.zeros((0, 4))
 ASIS = {"nms_iou": 1.0, "shrink": 1.0}

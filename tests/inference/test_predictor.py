@@ -4,13 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from pneumonia.classifier import BATCH, Answer, Classifier
-from pneumonia.decision import Decision
 from pneumonia.errors import UserError
-from pneumonia.familiarity import Familiarity
-from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, resize
+from pneumonia.inference.decision import Decision
+from pneumonia.inference.familiarity import Familiarity
+from pneumonia.inference.predictor import BATCH, Answer, Classifier
+from pneumonia.radiographs.radiograph import UnreadableRadiograph
+from pneumonia.radiographs.read import read_radiograph, resize
 
-from .small_classifier import SIZE, brightness_network, constant_network, decision, png, thorax, write_classifier
+from ..small_classifier import SIZE, brightness_network, constant_network, decision, png, thorax, write_classifier
 
 
 def grey(level: int) -> bytes:

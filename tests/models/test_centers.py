@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from pneumonia.localization.centers import decode, loss, targets
+from pneumonia.models.centernet.centers import decode, loss, targets
 
 SIZE = 64
 BOXES = np.array([[4.0, 8.0, 16.0, 24.0], [36.0, 30.0, 20.0, 12.0]])

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from pneumonia.models import build_network
-from pneumonia.models.efficientnet_lite import efficientnet_lite0
-from pneumonia.models.torch_file import read_torch_file
+from pneumonia.models.efficientnet_lite.network import efficientnet_lite0
+from pneumonia.models.parts.building import build_network
+from pneumonia.models.parts.torch_file import read_torch_file
 
 PALACE, DAISY = 698, 985
 

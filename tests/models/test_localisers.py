@@ -2,14 +2,14 @@ import keras
 import numpy as np
 import pytest
 
+from pneumonia.annotations.boxes import iou
 from pneumonia.errors import UserError
-from pneumonia.learner import compile_learner, make_learner, plain_inputs
-from pneumonia.localization.box_targets import BoxTargets
-from pneumonia.localization.boxes import iou
-from pneumonia.localization.heads import HEADS
-from pneumonia.models import build_network
-from pneumonia.parameter_blocks import Backbone
-from pneumonia.training import _phases
+from pneumonia.models.centernet.network import BACKBONES
+from pneumonia.models.parts.building import build_network
+from pneumonia.models.parts.head import find_head
+from pneumonia.training.box_targets import BoxTargets
+from pneumonia.training.fitting import _phases
+from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
 
 SIZE = 64
 NONE = np.empty((0, 4))
@@ -32,10 +32,10 @@ def localiser(make_params, name: str, **changes):
     return make_params(base | narrow | {"train.ema": 0} | changes)
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", ["resnet_seg", "centernet"])
 def test_a_localiser_learns_boxes_by_heart_and_comes_back_bit_equal(make_params, tmp_path, name):
     keras.utils.set_random_seed(0)
-    params, head = localiser(make_params, name), HEADS[name]
+    params, head = localiser(make_params, name), find_head(name)
     network = build_network(params).model
     for layer in network.layers:
         if hasattr(layer, "rate"):
@@ -87,14 +87,14 @@ def test_a_backbone_without_published_weights_starts_at_random_and_its_batch_nor
         build_network(localiser(make_params, "centernet", **{"models.centernet.weights": "imagenet"}))
 
 
-@pytest.mark.parametrize("backbone", Backbone.__args__)
+@pytest.mark.parametrize("backbone", sorted(file.stem for file in BACKBONES.glob("*.py")))
 def test_a_detector_stands_on_any_backbone(make_params, backbone):
     size = 128
     params = localiser(make_params, "centernet", **{"models.centernet.backbone": backbone, "clean.image_size": size})
     network = build_network(params).model
     maps, probability = network.output_shape
     assert probability == (None, 1)
-    assert maps[1:] == HEADS["centernet"].targets(NONE, size).shape
+    assert maps[1:] == find_head("centernet").targets(NONE, size).shape
     # The heat is of all three levels: what changes the coarsest map changes it.
     levels = [layer for layer in network.layers if layer.name.startswith("lateral_")]
     assert [layer.name for layer in sorted(levels, key=lambda each: -each.input.shape[1])] == [

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from pneumonia.localization.masks import decode, loss, targets
+from pneumonia.models.resnet_seg.masks import decode, loss, targets
 
 SIZE = 64
 

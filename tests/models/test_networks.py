@@ -3,15 +3,20 @@ import numpy as np
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.learner import compile_learner, make_learner, plain_inputs
-from pneumonia.models import alexnet, build_network, cnn, googlenet
-from pneumonia.models.ends import STANDARDISED, film_input, probabilities
-from pneumonia.params import LOCALISERS, MODELS
-from pneumonia.receptive_field import summary
+from pneumonia.evaluation.receptive_field import summary
+from pneumonia.models.alexnet import network as alexnet
+from pneumonia.models.cnn import network as cnn
+from pneumonia.models.googlenet import network as googlenet
+from pneumonia.models.parts.building import build_network
+from pneumonia.models.parts.ends import STANDARDISED, film_input, probabilities
+from pneumonia.models.parts.head import find_head
+from pneumonia.params.choices import networks
+from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
 
 SMALLEST = {"cnn": 64, "resnet": 32, "alexnet": 67, "googlenet": 80, "inception": 75}
 """Pixels a side; 32 for the others."""
-APPLICATIONS = [name for name in MODELS if name not in ("cnn", "resnet", "alexnet", "googlenet", *LOCALISERS)]
+FROM_SCRATCH = ("cnn", "resnet", "alexnet", "googlenet")
+APPLICATIONS = [name for name in networks() if name not in FROM_SCRATCH and not find_head(name)]
 
 
 def tiny(make_params, name: str, **changes):

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumonia.models import build_network
-from pneumonia.training import train
+from pneumonia.models.parts.building import build_network
+from pneumonia.training.fitting import train
 
 WEIGHTS = Path(__file__).parents[3] / "shared" / "data" / "keras"
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.params import load_params, user_path
+from pneumonia.params.load import load_params
+from pneumonia.params.paths import user_path
 
 from .conftest import write_params
 

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.rebalancing import draw_rows, rebalance
+from pneumonia.preparation.rebalancing import draw_rows, rebalance
 
 
 @pytest.fixture

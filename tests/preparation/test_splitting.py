@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.splitting import assign_parts, split
+from pneumonia.preparation.splitting import assign_parts, split
 
 
 def make_films(normal: int, pneumonia: int, films_a_patient: int = 1, official: str = "") -> pd.DataFrame:

@@ -12,13 +12,13 @@ import pandas as pd
 import pydicom
 import pytest
 
-from pneumonia.deidentification import SALT_FILE, patient_hash, pseudonym
-from pneumonia.parameter_blocks import Compute
-from pneumonia.sources.raw import BOX_COLUMNS
-from pneumonia.sources.rsna import cut_to_films
+from pneumonia.params.stages import Compute
+from pneumonia.radiographs.deidentification import SALT_FILE, patient_hash, pseudonym
+from pneumonia.sources.parts.raw import BOX_COLUMNS
+from pneumonia.sources.rsna.source import cut_to_films
 
+from ..dicom_files import dicom, saved
 from .conftest import write_params
-from .dicom_files import dicom, saved
 from .test_pipeline import SMALL, Repository
 
 PLANTED = {

@@ -11,9 +11,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import MPEG2MPML, ExplicitVRLittleEndian
 
-from pneumonia.radiograph import UnreadableRadiograph, read_radiograph
+from pneumonia.radiographs.radiograph import UnreadableRadiograph
+from pneumonia.radiographs.read import read_radiograph
 
-from .dicom_files import dicom, saved
+from ..dicom_files import dicom, saved
 
 
 def grain(height: int = 40, width: int = 60) -> np.ndarray:

@@ -12,11 +12,12 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
-from pneumonia.radiograph import UnreadableRadiograph, read_radiograph
+from pneumonia.radiographs.radiograph import UnreadableRadiograph
+from pneumonia.radiographs.read import read_radiograph
 
-from .dicom_files import dicom
+from ..dicom_files import dicom
 
-RSNA = Path(__file__).parents[1] / ".." / "shared" / "data" / "rsna" / "stage_2_train_images"
+RSNA = Path(__file__).parents[2] / ".." / "shared" / "data" / "rsna" / "stage_2_train_images"
 
 
 def grain(height: int = 40, width: int = 60) -> np.ndarray:

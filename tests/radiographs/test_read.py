@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pneumonia.radiograph import Radiograph, UnreadableRadiograph, read_radiograph, resize
+from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph
+from pneumonia.radiographs.read import read_radiograph, resize
 
-from .dicom_files import dicom
+from ..dicom_files import dicom
 
-ORIGINALS = Path(__file__).parents[1] / ".." / "shared" / "data" / "chest_xray_originals"
+ORIGINALS = Path(__file__).parents[2] / ".." / "shared" / "data" / "chest_xray_originals"
 
 
 def encoded(image: Image.Image, form: str, **options: Any) -> bytes:

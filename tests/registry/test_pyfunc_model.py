@@ -19,13 +19,12 @@ import pandas as pd
 import pytest
 import requests
 
-from pneumonia.models import cnn
-from pneumonia.params import load_params
-from pneumonia.radiograph import resize
-from pneumonia.serving import REQUIREMENTS, RefusedFilm, model_version
+from pneumonia.models.cnn import network as cnn
+from pneumonia.params.load import load_params
+from pneumonia.radiographs.read import resize
+from pneumonia.registry.pyfunc_model import REQUIREMENTS, RefusedFilm, model_version
 
-from .conftest import REPOSITORY
-from .small_classifier import (
+from ..small_classifier import (
     SIZE,
     brightness_network,
     constant_network,
@@ -38,6 +37,7 @@ from .small_classifier import (
     thorax,
     write_classifier,
 )
+from .conftest import REPOSITORY
 
 MODEL = "models:/pneumonia-binary@champion"
 FILMS = [png(thorax(0)), png(np.rot90(thorax(1)).copy())]
@@ -235,7 +235,7 @@ import sys
 sys.modules.update(dict.fromkeys({absent!r}))
 from pathlib import Path
 from pydicom.data import get_testdata_file
-from pneumonia.radiograph import read_radiograph
+from pneumonia.radiographs.read import read_radiograph
 print(read_radiograph(Path(get_testdata_file({film!r}))).pixels.size)
 """
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}

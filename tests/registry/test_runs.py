@@ -17,17 +17,17 @@ import pytest
 from mlflow import MlflowClient
 
 from pneumonia.errors import UserError
-from pneumonia.tracking import (
+from pneumonia.registry.runs import (
     complete_run,
     continue_run,
-    identity,
     log_epoch,
     log_evaluation,
     log_training,
-    open_store,
     resume_run,
     start_run,
 )
+from pneumonia.registry.store import open_store
+from pneumonia.training.checkpoint import identity
 
 HISTORY = pd.DataFrame({"epoch": [1.0, 2.0], "loss": [0.7, 0.5], "val_loss": [0.6, 0.4]})
 
@@ -199,7 +199,7 @@ def test_an_experiment_in_a_copy_writes_to_the_main_repository(repository, make_
 def test_workers_that_start_at_once_on_a_fresh_store_all_get_their_run(repository):
     (repository / "mlflow.db").unlink()
     code = (
-        "import mlflow; from pneumonia.tracking import open_store; open_store('pneumonia');"
+        "import mlflow; from pneumonia.registry.runs import open_store; open_store('pneumonia');"
         "run = mlflow.start_run(); mlflow.log_metric('a', 1); mlflow.end_run()"
     )
     with ThreadPoolExecutor(4) as pool:

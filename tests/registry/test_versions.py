@@ -15,15 +15,16 @@ from scipy.stats import norm
 from typer.testing import CliRunner
 
 from pneumonia import registry
-from pneumonia.cli import app
-from pneumonia.comparison import compare_runs
-from pneumonia.decision import Decision
+from pneumonia.commands.cli import app
 from pneumonia.errors import UserError
 from pneumonia.evaluation.evaluate import Evaluation
-from pneumonia.familiarity import fit
-from pneumonia.tracking import log_evaluation, open_store, start_run
+from pneumonia.inference.decision import Decision
+from pneumonia.inference.familiarity import fit
+from pneumonia.registry.run_comparison import compare_runs
+from pneumonia.registry.runs import log_evaluation, start_run
+from pneumonia.registry.store import open_store
 
-from .small_classifier import localising, spot_localiser, write_classifier
+from ..small_classifier import localising, spot_localiser, write_classifier
 
 NAME = "pneumonia-binary"
 
@@ -145,7 +146,7 @@ def test_real_films_replace_generated_ones_unless_at_chance_and_other_films_chal
 ONE_OF_TWO = """
 import sys; sys.path[:0] = [{tests!r}]
 from pathlib import Path
-from pneumonia.params import load_params
+from pneumonia.params.load import load_params
 from tests.test_registry import evaluated
 print(evaluated(load_params(Path({params!r})), 1.5, seed=int(sys.argv[1]))[1])
 """
@@ -153,7 +154,7 @@ print(evaluated(load_params(Path({params!r})), 1.5, seed=int(sys.argv[1]))[1])
 
 def test_of_two_runs_that_finish_at_once_one_wins(repository, make_params, tmp_path):
     make_params()
-    code = ONE_OF_TWO.format(tests=str(Path(__file__).parents[1]), params=str(tmp_path / "params.yaml"))
+    code = ONE_OF_TWO.format(tests=str(Path(__file__).parents[2]), params=str(tmp_path / "params.yaml"))
     both = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

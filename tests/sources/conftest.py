@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pneumonia.parameter_blocks import Compute
+from pneumonia.params.stages import Compute
 
 
 @dataclass

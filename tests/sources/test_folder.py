@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pneumonia.deidentification import pseudonym
 from pneumonia.errors import UserError
-from pneumonia.parameter_blocks import Folder
-from pneumonia.sources import folder
-from pneumonia.sources.raw import read_index
+from pneumonia.radiographs.deidentification import pseudonym
+from pneumonia.sources.folder import source as folder
+from pneumonia.sources.parts.raw import read_index
 
 from ..dicom_files import dicom
+from .settings import settings
 
 
 def write_files(root: Path, *names: str) -> Path:
@@ -23,7 +23,7 @@ def write_files(root: Path, *names: str) -> Path:
 
 def index_of(films: Path, raw: Path, compute) -> list[list[str]]:
     raw.mkdir()
-    folder.fetch(Folder(path=str(films)), raw, compute)
+    folder.fetch(settings("folder", path=str(films)), raw, compute)
     rows: list[list[str]] = read_index(raw).to_numpy().tolist()
     for file, *_ in rows:
         assert (raw / file).read_bytes().decode() == file.removeprefix("images/")
@@ -32,7 +32,7 @@ def index_of(films: Path, raw: Path, compute) -> list[list[str]]:
 
 def message_of(path: Path | None, raw: Path, compute) -> str:
     with pytest.raises(UserError) as caught:
-        folder.fetch(Folder(path=None if path is None else str(path)), raw, compute)
+        folder.fetch(settings("folder", path=None if path is None else str(path)), raw, compute)
     assert "\n" not in str(caught.value) and not raw.exists()
     return str(caught.value)
 
@@ -82,7 +82,7 @@ def test_dicom_films_in_no_patient_folder_are_of_the_patient_that_they_name(tmp_
         (films / name).write_bytes(dicom(np.eye(40, dtype=np.uint8), PatientID=number))
     write_files(films, "normal/broken.dcm")
     (tmp_path / "raw").mkdir()
-    folder.fetch(Folder(path=str(films)), tmp_path / "raw", compute)
+    folder.fetch(settings("folder", path=str(films)), tmp_path / "raw", compute)
     patients = read_index(tmp_path / "raw").set_index("file")["patient"].to_dict()
     assert patients == {
         "images/normal/1.dcm": pseudonym("1"),

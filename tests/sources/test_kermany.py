@@ -9,10 +9,11 @@ from zipfile import ZipFile
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.parameter_blocks import Kermany
-from pneumonia.sources import kermany
-from pneumonia.sources.fetching import Download
-from pneumonia.sources.raw import read_index
+from pneumonia.sources.kermany import source as kermany
+from pneumonia.sources.parts.fetching import Download
+from pneumonia.sources.parts.raw import read_index
+
+from .settings import settings
 
 REAL_FILMS = Path(__file__).parents[2] / ".." / "shared" / "data" / "chest_xray"
 
@@ -50,7 +51,7 @@ def write_kaggle_zip(path: Path) -> Path:
 
 def fetch(path: Path, directory: Path, compute) -> None:
     directory.mkdir()
-    kermany.fetch(Kermany(path=str(path), origin="mendeley"), directory, compute)
+    kermany.fetch(settings("kermany", path=str(path), origin="mendeley"), directory, compute)
 
 
 def message_of(path: Path, directory: Path, compute) -> str:
@@ -174,7 +175,7 @@ def test_a_relative_path_starts_at_the_main_repository(tmp_path, compute, monkey
 @pytest.mark.skipif(importlib.util.find_spec("kagglehub") is not None, reason="kagglehub is installed")
 def test_kaggle_without_its_package_names_the_command(tmp_path, compute):
     with pytest.raises(UserError, match="pip install kagglehub"):
-        kermany.fetch(Kermany(path=None, origin="kaggle"), tmp_path, compute)
+        kermany.fetch(settings("kermany", path=None, origin="kaggle"), tmp_path, compute)
 
 
 @pytest.mark.skipif(not REAL_FILMS.is_dir(), reason="no real films beside the repository")

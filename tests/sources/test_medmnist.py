@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from pneumonia.errors import UserError
-from pneumonia.sources import medmnist
-from pneumonia.sources.fetching import Download
-from pneumonia.sources.raw import read_index
+from pneumonia.sources.medmnist import source as medmnist
+from pneumonia.sources.parts.fetching import Download
+from pneumonia.sources.parts.raw import read_index
 
 LABELS = {"train": [1, 0, 1], "val": [0], "test": [1, 0]}
 

@@ -7,11 +7,13 @@ import pandas as pd
 import pydicom
 import pytest
 
-from pneumonia.parameter_blocks import Compute, Phantom
-from pneumonia.radiograph import read_radiograph
-from pneumonia.sources import phantom
-from pneumonia.sources.raw import read_index
-from pneumonia.sources.thorax import Pose, draw_anatomy, draw_chest
+from pneumonia.params.stages import Compute
+from pneumonia.radiographs.read import read_radiograph
+from pneumonia.sources.parts.raw import read_index
+from pneumonia.sources.phantom import source as phantom
+from pneumonia.sources.phantom.thorax import Pose, draw_anatomy, draw_chest
+
+from .settings import settings
 
 ONE_WORKER = Compute(scheduler="local", workers=1)
 
@@ -19,8 +21,8 @@ ONE_WORKER = Compute(scheduler="local", workers=1)
 def made(directory, compute=ONE_WORKER, **changes) -> dict[str, str]:
     """Each file's SHA-256, by its name."""
     directory.mkdir()
-    settings = {"patients": 6, "image_size": 96, "format": "png", "seed": 0} | changes
-    phantom.fetch(Phantom(**settings), directory, compute)
+    values = {"patients": 6, "image_size": 96, "format": "png", "seed": 0} | changes
+    phantom.fetch(settings("phantom", **values), directory, compute)
     files = [file for file in directory.rglob("*") if file.is_file()]
     return {file.relative_to(directory).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 

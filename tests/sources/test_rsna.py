@@ -12,11 +12,12 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from pneumonia.cleaning import clean
 from pneumonia.errors import UserError
-from pneumonia.parameter_blocks import Rsna
-from pneumonia.sources import rsna
-from pneumonia.sources.raw import read_index
+from pneumonia.preparation.cleaning.clean import clean
+from pneumonia.sources.parts.raw import read_index
+from pneumonia.sources.rsna import source as rsna
+
+from .settings import settings
 
 REAL_FILMS = Path(__file__).parents[2] / ".." / "shared" / "data" / "rsna"
 
@@ -87,7 +88,7 @@ def fetch(tmp_path: Path, compute):
         raw = tmp_path / "raw"
         shutil.rmtree(raw, ignore_errors=True)
         raw.mkdir()
-        rsna.fetch(Rsna(path=str(path)), raw, compute)
+        rsna.fetch(settings("rsna", path=str(path)), raw, compute)
         return raw
 
     return fetched
@@ -270,7 +271,7 @@ def test_paths_that_hold_no_challenge(challenge, fetch, tmp_path):
 @pytest.mark.skipif(importlib.util.find_spec("kagglehub") is not None, reason="kagglehub is installed")
 def test_the_download_without_its_package_names_the_command(tmp_path, compute):
     with pytest.raises(UserError, match=r"pip install kagglehub.*datasets\.rsna\.path"):
-        rsna.fetch(Rsna(path=None), tmp_path, compute)
+        rsna.fetch(settings("rsna", path=None), tmp_path, compute)
 
 
 @pytest.mark.skipif(not REAL_FILMS.is_dir(), reason="no films of the challenge beside the repository")

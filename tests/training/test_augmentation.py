@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pneumonia.augmentation import Augment, draw
+from pneumonia.training.augmentation import Augment, draw
 
 RANGES = ("rotation", "zoom", "shift", "gamma", "contrast", "brightness", "noise", "blur", "compression")
 STILL = {f"train.augmentation.{name}": 0 for name in RANGES} | {"train.augmentation.strength": 1}

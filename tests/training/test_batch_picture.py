@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from pneumonia.batch_picture import COLUMNS, ROWS, plot_batch
+from pneumonia.training.batch_picture import COLUMNS, ROWS, plot_batch
 
 
 def test_each_film_is_shown_with_its_class_and_weight_and_blends_with_their_shares(make_params):

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumonia.dataset import FilmBatches, TrainingBatches
+from pneumonia.preparation.packed.films import FilmBatches
+from pneumonia.training.batches import TrainingBatches
 
 APPLY_TO = "train.augmentation.apply_to"
 

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from pneumonia.blending import Blend, blend_images, blend_targets, draw_blend
+from pneumonia.training.blending import Blend, blend_images, blend_targets, draw_blend
 
 
 def settings(make_params, mixup: float, cutmix: float):

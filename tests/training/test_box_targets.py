@@ -2,10 +2,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pneumonia.augmentation import Augment
-from pneumonia.dataset import TrainingBatches
-from pneumonia.localization.box_targets import BoxTargets, read_boxes
-from pneumonia.localization.heads import HEADS
+from pneumonia.models.parts.head import find_head
+from pneumonia.preparation.packed.films import read_boxes
+from pneumonia.training.augmentation import Augment
+from pneumonia.training.batches import TrainingBatches
+from pneumonia.training.box_targets import BoxTargets
 
 SIZE = 64
 POSES = {"train.augmentation.horizontal_flip": True, "train.augmentation.rotation": 0, "train.augmentation.strength": 1}
@@ -32,7 +33,7 @@ def test_the_maps_of_a_batch_show_where_its_films_are_bright(make_params):
     rows = pd.DataFrame({"image": range(16), "class": "opacity", "draws": 1, "augment": False, "weight": 1.0})
     asked = {"task": "localize", "model": "resnet_seg", "clean.image_size": SIZE, "train.batch_size": 16}
     params = make_params(asked | POSES | TONES)
-    feed = TrainingBatches(images, rows, params, boxes=BoxTargets(boxes, HEADS["resnet_seg"], SIZE))
+    feed = TrainingBatches(images, rows, params, boxes=BoxTargets(boxes, find_head("resnet_seg"), SIZE))
     inputs, masks, _ = feed[0]
     assert len(set(np.sign(inputs["pose"][:, 0]))) == 2  # some are mirrored
     films = keras.ops.convert_to_numpy(Augment(params.train.augmentation, 0)(**inputs, training=True))

@@ -1,6 +1,6 @@
 import numpy as np
 
-from pneumonia.checkpoint import Checkpoint, State
+from pneumonia.training.checkpoint import Checkpoint, State
 
 STATE = State(
     [{"epoch": 1.0, "phase": 1, "val_loss": 0.1 + 0.2}],

@@ -17,7 +17,7 @@ from .conftest import REPOSITORY, write_params
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
-from pneumonia.devices import describe, gpus, join_processes, process
+from pneumonia.training.devices import describe, gpus, join_processes, process
 if os.environ.get("LOGICAL_CPUS"):
     import tensorflow as tf
     [cpu] = tf.config.list_physical_devices("CPU")
@@ -26,8 +26,8 @@ join_processes()
 import keras
 import numpy as np
 import pandas as pd
-from pneumonia.params import load_params
-from pneumonia.training import train
+from pneumonia.params.load import load_params
+from pneumonia.training.fitting import train
 
 films = np.random.default_rng(0).integers(0, 120, (30, 64, 64), dtype=np.uint8)
 classes = (np.arange(30) % 3 != 0).astype(int)

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.history import plateaus
-from pneumonia.models import build_network
-from pneumonia.params import load_params
-from pneumonia.training import Phase, freeze, set_initial_bias, train
+from pneumonia.models.parts.building import build_network
+from pneumonia.params.load import load_params
+from pneumonia.training.fitting import Phase, freeze, set_initial_bias, train
+from pneumonia.training.history import plateaus
 
 from .conftest import write_params
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pneumonia.history import epochs_without_better, plateaus
+from pneumonia.training.history import epochs_without_better, plateaus
 
 
 @pytest.mark.parametrize(("losses", "count"), [([], 0), ([3, 2, 1], 0), ([3, 1, 2, 1, 5], 3), ([1], 0)])

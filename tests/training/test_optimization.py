@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from pneumonia.optimization import make_loss, make_optimizer
+from pneumonia.training.optimization import make_loss, make_optimizer
 
 
 def rate(optimizer, step: int) -> float:

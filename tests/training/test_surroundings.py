@@ -1,6 +1,7 @@
 import numpy as np
 
-from pneumonia.lungs import draw_exchange, exchange_surroundings, rectangle
+from pneumonia.preparation.packed.lungs import rectangle
+from pneumonia.training.surroundings import draw_exchange, exchange_surroundings
 
 
 def test_the_rectangle_by_hand():

@@ -23,30 +23,33 @@ _BINARY = {
 }
 _OPACITY = {label: "no_opacity" if label in WITHOUT_PNEUMONIA else "opacity" for label in LABELS}
 _MULTICLASS = {label: label for label in ("normal", "bacterial", "viral")}
-_MULTICLASS_RSNA = {label: label for label in ("normal", "not_normal", "opacity")}
+_MULTICLASS_OF_OPACITIES = {label: label for label in ("normal", "not_normal", "opacity")}
 
 
-def class_names(task: str, dataset: str) -> list[str]:
-    """The classes of a task on a dataset, in the order of their numbers."""
-    return list(dict.fromkeys(_merging(task, dataset).values()))
+def class_names(task: str, labels_opacities: bool = False) -> list[str]:
+    """The classes of a task, in the order of their numbers.
+
+    `labels_opacities` says that the source labels a film by whether it shows an opacity, and not by what that is.
+    """
+    return list(dict.fromkeys(_merging(task, labels_opacities).values()))
 
 
 def class_sets(task: str) -> list[list[str]]:
-    """The classes that a task has on one dataset or another."""
-    return [class_names(task, "kermany"), class_names(task, "rsna")]
+    """The classes that a task has with one source or another."""
+    return [class_names(task, labels_opacities) for labels_opacities in (False, True)]
 
 
-def to_classes(labels: Sequence[str], task: str, dataset: str) -> np.ndarray:
+def to_classes(labels: Sequence[str], task: str, labels_opacities: bool = False) -> np.ndarray:
     """Class numbers, int64 of shape (N,), of the films' labels.
 
     Raises:
         UserError: a label that the task cannot place.
     """
-    merged = _merging(task, dataset)
+    merged = _merging(task, labels_opacities)
     unknown = sorted(set(labels) - set(merged))
     if unknown:
         raise UserError(f"label {unknown[0]!r} has no class in task {task!r}; it may be one of {', '.join(merged)}")
-    numbers = {name: number for number, name in enumerate(class_names(task, dataset))}
+    numbers = {name: number for number, name in enumerate(class_names(task, labels_opacities))}
     return np.array([numbers[merged[label]] for label in labels], dtype=np.int64)
 
 
@@ -55,10 +58,10 @@ def count_healthy(names: Sequence[str]) -> int:
     return sum(name in WITHOUT_PNEUMONIA for name in names)
 
 
-def _merging(task: str, dataset: str) -> dict[str, str]:
-    """The class of each label that the task can place. Of RSNA's films is known where opacities are, not of what."""
-    if task == "localize" or (task, dataset) == ("binary", "rsna"):
+def _merging(task: str, labels_opacities: bool) -> dict[str, str]:
+    """The class of each label that the task can place."""
+    if task == "localize":
         return _OPACITY
     if task == "binary":
-        return _BINARY
-    return _MULTICLASS_RSNA if dataset == "rsna" else _MULTICLASS
+        return _OPACITY if labels_opacities else _BINARY
+    return _MULTICLASS_OF_OPACITIES if labels_opacities else _MULTICLASS

@@ -6,14 +6,13 @@ for.
 
 import os
 import re
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from pneumonia.errors import exit_on_user_error
-from pneumonia.params import MODELS, load_params
+from pneumonia.params.load import load_params
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,16 +38,15 @@ def models() -> None:
     """
     with exit_on_user_error():
         params = load_params()
-    from pneumonia.parameter_blocks import CenterNet, Pretrained
-    from pneumonia.receptive_field import summary
+    from pneumonia.evaluation.receptive_field import summary
+    from pneumonia.params.choices import network
 
     row = "{:17} {:>6} {:>12} {:>14} {:>15} {:>7}  {}"
     print(row.format("model", "input", "parameters", "multiply-adds", "receptive field", "stride", "published weights"))
-    for name in MODELS:
-        settings, module = getattr(params.models, name), import_module(f"pneumonia.models.{name}")
+    for name, settings in params.models:
+        module = network(name)
         cost = summary(module.build(settings, module.INPUT_SIZE, 1, None))
-        published = isinstance(settings, Pretrained | CenterNet)
-        weights = "ImageNet" if published else "none: starts from random ones, or your own file"
+        weights = "ImageNet" if settings.published else "none: starts from random ones, or your own file"
         million, giga = f"{cost.parameters / 1e6:.2f} M", f"{cost.multiply_adds / 1e9:.3f} G"
         print(row.format(name, module.INPUT_SIZE, million, giga, cost.receptive_field, cost.stride, weights))
 
@@ -62,7 +60,7 @@ def predict(
     output: Annotated[Path | None, typer.Option(help="A file for the rows, instead of stdout.")] = None,
 ) -> None:
     """Ask a registered model about films: a row each, with the reason where one gives no answer (exit code 1 then)."""
-    from pneumonia import predicting
+    from pneumonia.commands import predict as predicting
 
     with exit_on_user_error():
         failed = predicting.predict(films, model, overlay, form, output)
@@ -78,7 +76,7 @@ def submission(
 ) -> None:
     """Write the RSNA challenge's CSV: a row a film with its boxes (exit code 1 where one cannot be read)."""
     with exit_on_user_error():
-        from pneumonia.submission import write_submission
+        from pneumonia.commands.submission import write_submission
 
         unreadable = write_submission(films, model, output)
     if unreadable:
@@ -95,7 +93,7 @@ def compare(
 ) -> None:
     """Compare two runs on the same films: each figure, the difference with its 95 % interval, and what that means."""
     with exit_on_user_error():
-        from pneumonia.comparison import compare_runs
+        from pneumonia.registry.run_comparison import compare_runs
 
         table = compare_runs(first, second, part)
     print(f"{part} films; 95 % interval of the difference by paired bootstrap over patients")
@@ -106,20 +104,20 @@ def compare(
 def promote(version: Annotated[str, typer.Argument(help="The version's number.")], model: ModelName = BINARY) -> None:
     """Make a version of a registered model its champion, by hand."""
     with exit_on_user_error():
-        from pneumonia import registry
+        from pneumonia.registry import versions
 
-        registry.open_registry()
-        print(registry.promote(_name(model), version))
+        versions.open_registry()
+        print(versions.promote(_name(model), version))
 
 
 @app.command()
 def rollback(model: ModelName = BINARY) -> None:
     """Make the predecessor of a registered model's champion the champion again."""
     with exit_on_user_error():
-        from pneumonia import registry
+        from pneumonia.registry import versions
 
-        registry.open_registry()
-        print(registry.rollback(_name(model)))
+        versions.open_registry()
+        print(versions.rollback(_name(model)))
 
 
 @app.command()
@@ -133,7 +131,7 @@ def export(
 ) -> None:
     """Export a registered network, once it has said the same of some films as Keras does."""
     with exit_on_user_error():
-        from pneumonia.exporting import export_registered
+        from pneumonia.commands.export import export_registered
 
         difference = export_registered(model, films, form, output)
     print(f"{output}: {form}, which differs from Keras by {difference:.1e} at most")
@@ -146,7 +144,7 @@ def serve_page(
 ) -> None:
     """Serve a page on which one drops a film and sees what a registered model says of it."""
     with exit_on_user_error():
-        from pneumonia.app.server import serve
+        from pneumonia.commands.app.server import serve
 
         serve(model, port)
 

@@ -8,12 +8,13 @@ from typing import Literal
 import keras
 import numpy as np
 
-from pneumonia.classifier import Classifier
+from pneumonia.commands.predict import find_films
 from pneumonia.errors import UserError
-from pneumonia.files import whole_directory
-from pneumonia.predicting import find_films
-from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, resize
-from pneumonia.registered import registered_model
+from pneumonia.inference.predictor import Classifier
+from pneumonia.outputs import whole_directory
+from pneumonia.radiographs.radiograph import UnreadableRadiograph
+from pneumonia.radiographs.read import read_radiograph, resize
+from pneumonia.registry.version_files import registered_model
 
 Format = Literal["onnx", "saved_model"]
 TOLERANCE = 1e-4

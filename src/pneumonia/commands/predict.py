@@ -11,11 +11,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from pneumonia.errors import UserError
-from pneumonia.files import whole_file
-from pneumonia.registered import registered_model
+from pneumonia.outputs import whole_file
+from pneumonia.registry.version_files import registered_model
 
 if TYPE_CHECKING:
-    from pneumonia.classifier import Answer, Box, Classifier
+    from pneumonia.inference.predictor import Answer, Box, Classifier
 
 SUFFIXES = (".dcm", ".dicom", ".jpeg", ".jpg", ".png")
 """Of the files that are taken out of a folder, in small or capital letters."""
@@ -42,7 +42,7 @@ def predict(places: Sequence[Path], model: str, overlays: Path | None, form: For
             _make_directory(directory)
     with registered_model(model) as (directory, version):
         # Here, since Keras takes seconds that a mistake above need not wait for.
-        from pneumonia.classifier import Answer, Classifier
+        from pneumonia.inference.predictor import Answer, Classifier
 
         classifier = Classifier.load(directory)
         rows, shared = [], Path(os.path.commonpath([file.resolve().parent for file in files]))
@@ -93,8 +93,8 @@ def _make_directory(directory: Path) -> None:
 def _write_overlay(classifier: "Classifier", answer: "Answer", file: Path, picture: Path) -> None:
     from PIL import Image
 
-    from pneumonia.evidence import show_evidence
-    from pneumonia.radiograph import read_radiograph
+    from pneumonia.inference.evidence import show_evidence
+    from pneumonia.radiographs.read import read_radiograph
 
     film = read_radiograph(file).pixels
     with whole_file(picture) as partial:
@@ -102,7 +102,7 @@ def _write_overlay(classifier: "Classifier", answer: "Answer", file: Path, pictu
 
 
 def _written(boxes: "Sequence[Box]", form: Format) -> object:
-    from pneumonia.classifier import boxes_as_json
+    from pneumonia.inference.predictor import boxes_as_json
 
     if form == "json":
         return [box._asdict() for box in boxes]

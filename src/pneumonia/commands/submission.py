@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from pneumonia.commands.predict import find_films
 from pneumonia.errors import UserError
-from pneumonia.files import whole_file
-from pneumonia.predicting import find_films
-from pneumonia.registered import registered_model
+from pneumonia.outputs import whole_file
+from pneumonia.registry.version_files import registered_model
 
 
 def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
@@ -35,7 +35,7 @@ def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
         raise UserError(f"patientId {name!r} is that of {count} films; each may have one, its file's name")
     with registered_model(model) as (directory, _):
         # Here, since Keras takes seconds that a mistake above need not wait for.
-        from pneumonia.classifier import Answer, Box, Classifier
+        from pneumonia.inference.predictor import Answer, Box, Classifier
 
         classifier = Classifier.load(directory)
         if classifier.decision.localization is None:

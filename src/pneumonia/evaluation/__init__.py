@@ -1,1 +1,1 @@
-"""How good the trained network is on films that it has not learnt from."""
+"""How good a trained network is, how sure that is, and what it leans on."""

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageFilter
 
-from pneumonia.lungs import rectangle
+from pneumonia.preparation.packed.lungs import rectangle
 
 BORDER = 0.10
 """Of the film's side, on each side: what `only the border` keeps."""

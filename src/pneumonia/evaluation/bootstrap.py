@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pneumonia.decision import share_of_last
+from pneumonia.inference.probabilities import share_of_last
 
 CHUNK = 250
 """Draws at once: with 2,000 films they take 4 MB an array."""

@@ -8,23 +8,12 @@ from matplotlib.figure import Figure
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 
+from pneumonia.inference.probabilities import SMALLEST, scale
+
 TEMPERATURES = (0.5, 10.0)
 """The bounds of what is fitted. Validation films that are all told apart would want 0, certainty; few films that happen
 to be told apart are no reason to be more than twice as sure as the network."""
 BINS = 10
-SMALLEST = float(np.finfo(np.float32).tiny)
-"""A probability that underflowed to 0 has no logarithm: it is taken for this."""
-
-
-def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """softmax(log p / T) of `probabilities`, float (N, C): float64 (N, C), softer for a temperature T above 1.
-
-    Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 9; the logarithms are the logits, but for
-    a constant that the softmax does not see.
-    """
-    logits = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST)) / temperature
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def fit_temperature(truth: np.ndarray, probabilities: np.ndarray) -> float:

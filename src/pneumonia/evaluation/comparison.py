@@ -3,16 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Self
 
-import mlflow
 import numpy as np
 import pandas as pd
-from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
+from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
 from pneumonia.errors import UserError
 from pneumonia.evaluation.bootstrap import (
     Calls,
@@ -22,11 +18,8 @@ from pneumonia.evaluation.bootstrap import (
     kinds_figures,
     paired_difference,
 )
+from pneumonia.evaluation.boxes.metrics import PLACE, Detections, localization_difference
 from pneumonia.evaluation.metrics import kinds_told_apart
-from pneumonia.labels import WITHOUT_PNEUMONIA
-from pneumonia.localization.figures import PLACE, Detections, localization_difference
-from pneumonia.params import load_params
-from pneumonia.registered import existing_store
 
 TABLES = ("predictions.csv", "evaluation/boxes.csv", "evaluation/true_boxes.csv")
 """What `evaluate` writes in `reports`; a localiser has all of them, another model the first."""
@@ -48,62 +41,6 @@ class Predictions:
         """Read those of `TABLES` that there are."""
         films = pd.read_csv(tables[0], dtype={"patient": str, "file": str}, keep_default_na=False)
         return cls(films, *(pd.read_csv(table, dtype={"file": str}) for table in tables[1:]))
-
-
-def compare_runs(first: str, second: str, part: str) -> pd.DataFrame:
-    """The paired comparison (see `compare`) of two runs of the experiment in params.yaml, each as `find_run` finds it.
-
-    Raises:
-        UserError: no such run, one that was not evaluated, or other films.
-    """
-    experiment = load_params().tracking.experiment
-    mlflow.set_tracking_uri(existing_store())
-    client = MlflowClient()
-    one, other = (read_predictions(find_run(client, experiment, named).info.run_id) for named in (first, second))
-    return compare(one, other, part)
-
-
-def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
-    """The run with this id, or the start of one; or the finished run of this name, or of this DVC experiment.
-
-    Raises:
-        UserError: there is none, or more than one.
-    """
-    known = client.get_experiment_by_name(experiment)
-    runs = client.search_runs([known.experiment_id], max_results=5000) if known else []
-    for is_named in (
-        lambda run: run.info.run_id == named,
-        lambda run: run.info.status == "FINISHED" and named in (run.info.run_name, run.data.tags.get("dvc.experiment")),
-        lambda run: len(named) >= 4 and run.info.run_id.startswith(named),
-    ):
-        found = [run for run in runs if is_named(run)]
-        if len(found) > 1:
-            ids = ", ".join(run.info.run_id[:8] for run in found[:5])
-            raise UserError(f"run {named!r} is not one but {len(found)}; it may be one of their ids: {ids}")
-        if found:
-            return found[0]
-    latest = ", ".join(f"{run.info.run_name} ({run.info.run_id[:8]})" for run in runs[:5]) or "none is there"
-    raise UserError(f"run {named!r} is not in experiment {experiment!r}; it may be {latest}")
-
-
-def read_predictions(run_id: str) -> Predictions:
-    """What a run predicted.
-
-    Raises:
-        UserError: the run was not evaluated.
-    """
-    tables: list[Path] = []
-    with TemporaryDirectory() as directory:
-        for name in TABLES:
-            place = f"reports/{name}"
-            try:
-                tables.append(Path(mlflow.artifacts.download_artifacts(None, run_id, place, directory)))
-            except (MlflowException, OSError) as error:
-                if tables:
-                    break  # no localiser
-                may_be = "it may be a run that `dvc repro` has evaluated"
-                raise UserError(f"run {run_id} has no {place}; {may_be}") from error
-        return Predictions.read(tables)
 
 
 def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:

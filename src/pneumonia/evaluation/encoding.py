@@ -10,7 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-from pneumonia.labels import WITHOUT_PNEUMONIA
+from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
 
 PROPERTIES = ("quality", "is_colour", "width", "height", "aspect", "bytes_a_pixel")
 FOLDS = 5

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
-from pneumonia.calibration import brier_score, expected_calibration_error
-from pneumonia.decision import call, probability_of_pneumonia, share_of_last
-from pneumonia.labels import count_healthy
+from pneumonia.annotations.labels import count_healthy
+from pneumonia.evaluation.calibration import brier_score, expected_calibration_error
+from pneumonia.inference.probabilities import predict_classes, probability_of_pneumonia, share_of_last
 
 SICK = "pneumonia"
 """What any class is an instance of but those of `labels.WITHOUT_PNEUMONIA`."""
@@ -27,7 +27,7 @@ def figures(truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str], 
     kinds of pneumonia the AUC between them, among the films that show either.
     """
     healthy = count_healthy(names)
-    called, sick = call(probabilities, threshold, healthy), truth >= healthy
+    called, sick = predict_classes(probabilities, threshold, healthy), truth >= healthy
     probability = probability_of_pneumonia(probabilities, healthy)
     at_half = binary_metrics(sick, probability, probability >= 0.5)
     binary = {

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pneumonia.calibration import fit_temperature, scale
-from pneumonia.dataset import FilmBatches, read_part
-from pneumonia.decision import probability_of_pneumonia
+from pneumonia.annotations.labels import count_healthy
 from pneumonia.evaluation.alterations import STRESSES, WITHOUT_LUNGS
+from pneumonia.evaluation.calibration import fit_temperature
 from pneumonia.evaluation.operating_point import Scored
-from pneumonia.labels import count_healthy
+from pneumonia.inference.probabilities import probability_of_pneumonia, scale
+from pneumonia.preparation.packed.films import FilmBatches, read_part
 
 PARTS = ("val", "test")
 

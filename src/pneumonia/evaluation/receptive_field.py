@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from pneumonia.gradients import gradient
+from pneumonia.inference.gradients import gradient
 
 # Layers and operations by the names of their classes, since those of `keras.ops` are not public.
 CONVOLUTIONS = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D"}

@@ -3,34 +3,12 @@
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pneumonia.annotations.labels import class_sets, count_healthy
 from pneumonia.errors import UserError
-from pneumonia.files import whole_file
-from pneumonia.labels import class_sets, count_healthy
-from pneumonia.localization.postprocessing import Postprocessing
-
-
-def probability_of_pneumonia(probabilities: np.ndarray, healthy: int) -> np.ndarray:
-    """That of any class but the first `healthy` ones, float (N,), of the `probabilities` of all, float (N, C)."""
-    return 1 - probabilities[:, :healthy].sum(axis=1)
-
-
-def share_of_last(probabilities: np.ndarray) -> np.ndarray:
-    """Of the probability of the last two classes that of the last, float (N,), of probabilities float (N, C)."""
-    return probabilities[:, -1] / np.maximum(probabilities[:, -2:].sum(axis=1), np.finfo(float).tiny)
-
-
-def call(probabilities: np.ndarray, threshold: float, healthy: int) -> np.ndarray:
-    """The class numbers int64 (N,) that films of calibrated `probabilities`, float (N, C), are called.
-
-    From the `threshold` of the probability of pneumonia on the likeliest of its classes; below it the likeliest of the
-    first `healthy` ones.
-    """
-    sick = probability_of_pneumonia(probabilities, healthy) >= threshold
-    likeliest = healthy + probabilities[:, healthy:].argmax(axis=1)
-    return np.where(sick, likeliest, probabilities[:, :healthy].argmax(axis=1))
+from pneumonia.inference.postprocessing import Postprocessing
+from pneumonia.outputs import whole_file
 
 
 class Localization(BaseModel):
@@ -39,7 +17,7 @@ class Localization(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     head: str
-    """Whose `decode` reads the map: a name in `localization.heads.HEADS`."""
+    """The network whose `HEAD` reads the map."""
     postprocessing: Postprocessing
 
 
@@ -56,7 +34,7 @@ class Decision(BaseModel):
     min_size: int = Field(gt=0)
     """Films with a shorter side, in pixels, are refused: `clean.min_size`."""
     temperature: float = Field(gt=0)
-    """Of `calibration.scale`."""
+    """Of `probabilities.scale`."""
     threshold: float = Field(ge=0, le=1)
     """From which calibrated probability of pneumonia on a film is called sick."""
     rule: str

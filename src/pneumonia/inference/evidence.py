@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from pneumonia.classifier import Answer, Classifier
-from pneumonia.gradcam import grad_cam, overlay
-from pneumonia.localization.boxes import rescale
-from pneumonia.localization.drawing import draw_boxes
-from pneumonia.radiograph import resize
+from pneumonia.annotations.boxes import rescale
+from pneumonia.inference.gradcam import grad_cam, overlay
+from pneumonia.inference.overlay import draw_boxes
+from pneumonia.inference.predictor import Answer, Classifier
+from pneumonia.radiographs.read import resize
 
 
 def show_evidence(classifier: Classifier, answer: Answer, film: np.ndarray, shown: np.ndarray) -> np.ndarray:

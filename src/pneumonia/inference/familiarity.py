@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image
 
 from pneumonia.errors import UserError
-from pneumonia.files import whole_file
-from pneumonia.radiograph import Radiograph
+from pneumonia.outputs import whole_file
+from pneumonia.radiographs.radiograph import Radiograph
 
 SIDE = 16
 COMPONENTS = 40

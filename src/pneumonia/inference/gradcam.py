@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from PIL import Image
 
-from pneumonia.gradients import gradient
+from pneumonia.inference.gradients import gradient
 
 BATCH = 16
 PLACES = 7

@@ -13,13 +13,14 @@ from typing import NamedTuple, Self
 import keras
 import numpy as np
 
-from pneumonia.calibration import scale
-from pneumonia.decision import Decision, Localization, call, probability_of_pneumonia
+from pneumonia.annotations.boxes import rescale
 from pneumonia.errors import UserError
-from pneumonia.familiarity import Familiarity
-from pneumonia.localization.boxes import rescale
-from pneumonia.localization.heads import HEADS
-from pneumonia.radiograph import Radiograph, UnreadableRadiograph, read_radiograph, refuse_unusable, resize
+from pneumonia.inference.decision import Decision, Localization
+from pneumonia.inference.familiarity import Familiarity
+from pneumonia.inference.probabilities import predict_classes, probability_of_pneumonia, scale
+from pneumonia.params.choices import network
+from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph
+from pneumonia.radiographs.read import read_radiograph, refuse_unusable, resize
 
 FILES = ("model.keras", "decision.json", "familiarity.npz")
 """What a directory holds that a `Classifier` is loaded from."""
@@ -167,12 +168,12 @@ class Classifier:
     def _find(self, map_: np.ndarray, shape: tuple[int, int], how: Localization) -> tuple[Box, ...]:
         """The boxes of a map, float32 (s, s, C), in a film of this height and width."""
         size = self.decision.image_size
-        detections = how.postprocessing.apply(HEADS[how.head].decode(map_, size))
+        detections = how.postprocessing.apply(network(how.head).HEAD.decode(map_, size))
         return tuple(Box(*row) for row in rescale(detections, (size, size), shape).round(4).tolist())
 
     def _decide(self, row: np.ndarray, remark: str) -> Answer:
         """The answer of calibrated probabilities (C,)."""
         classes, threshold = self.decision.classes, self.decision.threshold
-        [called] = call(row[None], threshold, self.decision.healthy)
+        [called] = predict_classes(row[None], threshold, self.decision.healthy)
         [probability] = probability_of_pneumonia(row[None], self.decision.healthy).tolist()
         return Answer(classes[called], probability, dict(zip(classes, row.tolist(), strict=True)), threshold, remark)

@@ -1,31 +1,18 @@
 """`params.yaml` as typed, validated objects: a mistake is one line, before any work starts."""
 
-import os
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, Field, StrictInt, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StrictInt, ValidationError, create_model, model_validator
 
-from pneumonia.errors import UserError, exit_on_user_error
-from pneumonia.parameter_blocks import (
-    Block,
-    CenterNet,
-    Clean,
-    Compute,
-    Datasets,
-    Evaluate,
-    Localize,
-    Models,
-    Pretrained,
-    Rebalance,
-    Recipe,
-    Recommendations,
-    Scratch,
-    Split,
-    Tracking,
-    Train,
-)
+from pneumonia.annotations.labels import class_names
+from pneumonia.errors import UserError
+from pneumonia.params.blocks import Block, NetworkBlock, Recipe, SourceBlock
+from pneumonia.params.choices import network, networks, source, sources
+from pneumonia.params.stages import Clean, Compute, Evaluate, Localize, Rebalance, Split, Tracking, Train
 
 AUTO: dict[tuple[str, ...], list[str]] = {
     ("clean",): ["image_size"],
@@ -35,17 +22,17 @@ AUTO: dict[tuple[str, ...], list[str]] = {
 """Where params.yaml may say `auto`: it takes the value recommended for the model, or else for the dataset."""
 
 
-MODELS = list(Models.model_fields)
-"""The names of the models."""
-LOCALISERS = ("resnet_seg", "centernet")
-"""Those of task `localize`."""
-WITH_BOXES = ("phantom", "rsna")
-"""The datasets that say where opacities are."""
+def _known_network(name: str) -> str:
+    return _known(name, networks())
 
 
-def _known_model(name: str) -> str:
-    if name not in MODELS:
-        raise ValueError(f"is {name!r}; it should be one of {', '.join(MODELS)}")
+def _known_source(name: str) -> str:
+    return _known(name, sources())
+
+
+def _known(name: str, names: list[str]) -> str:
+    if name not in names:
+        raise ValueError(f"is {name!r}; it should be one of {', '.join(names)}")
     return name
 
 
@@ -53,30 +40,37 @@ class Params(Block):
     """The whole of params.yaml, `auto` already replaced by what it means."""
 
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)]
-    dataset: Literal["phantom", "kermany", "rsna", "medmnist", "folder"]
+    dataset: Annotated[str, AfterValidator(_known_source)]
     task: Literal["binary", "multiclass", "localize"]
-    model: Annotated[str, AfterValidator(_known_model)]
-    datasets: Datasets
-    recommended: Recommendations
+    model: Annotated[str, AfterValidator(_known_network)]
+    datasets: Block
     compute: Compute
     clean: Clean
     split: Split
     rebalance: Rebalance
     train: Train
-    models: Models
+    models: Block
     evaluate: Evaluate
     localize: Localize
     tracking: Tracking
 
     @model_validator(mode="after")
+    def _chosen_are_there(self) -> Self:
+        for choice, blocks in (("dataset", self.datasets), ("model", self.models)):
+            name = getattr(self, choice)
+            if not hasattr(blocks, name):
+                raise ValueError(f"{choice} is {name!r}; it has no block in {choice}s")
+        return self
+
+    @model_validator(mode="after")
     def _fit_for_the_task(self) -> Self:
         localize = self.task == "localize"
-        models = [name for name in MODELS if (name in LOCALISERS) == localize]
-        if self.model not in models:
-            raise ValueError(f"model is {self.model!r}; for task {self.task} it should be one of {', '.join(models)}")
-        if localize and self.dataset not in WITH_BOXES:
-            may_be = ", ".join(WITH_BOXES)
-            raise ValueError(f"dataset is {self.dataset!r}; for task localize it should be one of {may_be}")
+        if localize != _localises(self.model):
+            may_be = [name for name in networks() if _localises(name) == localize]
+            raise ValueError(f"model is {self.model!r}; for task {self.task} it should be one of {', '.join(may_be)}")
+        if localize and not _has_boxes(self.dataset):
+            may_be = [name for name in sources() if _has_boxes(name)]
+            raise ValueError(f"dataset is {self.dataset!r}; for task localize it should be one of {', '.join(may_be)}")
         train = self.train
         altered = train.mixup or train.cutmix or train.label_smoothing or train.exchanged_surroundings
         if localize and (altered or train.loss != "cross_entropy"):
@@ -87,10 +81,34 @@ class Params(Block):
         return self
 
     @property
-    def chosen_model(self) -> Scratch | Pretrained | CenterNet:
-        """The block of the model that is trained."""
-        block: Scratch | Pretrained | CenterNet = getattr(self.models, self.model)
+    def chosen_model(self) -> NetworkBlock:
+        """The block of the network that is trained."""
+        block: NetworkBlock = getattr(self.models, self.model)
         return block
+
+    @property
+    def chosen_source(self) -> SourceBlock:
+        """The block of the source that films come from."""
+        block: SourceBlock = getattr(self.datasets, self.dataset)
+        return block
+
+    @property
+    def labels_opacities(self) -> bool:
+        """Whether the source labels a film by whether it shows an opacity: see `annotations.labels`."""
+        return getattr(source(self.dataset), "LABELS_OPACITIES", False)
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes that are told apart, in the order of their numbers."""
+        return class_names(self.task, self.labels_opacities)
+
+
+def _localises(name: str) -> bool:
+    return hasattr(network(name), "HEAD")
+
+
+def _has_boxes(name: str) -> bool:
+    return getattr(source(name), "HAS_BOXES", False)
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -110,29 +128,31 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise UserError(f"{path}: is not YAML" + (f" at line {where.line + 1}" if where else "")) from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds {type(values).__name__}, it must hold the blocks of parameters")
+    typed = _typed_for(values)
     try:
-        return Params.model_validate(_without_auto(values))
+        return typed.model_validate(_without_auto(values))
     except ValidationError as error:
-        raise UserError(f"{path}: {_one_line(error)}") from None
+        raise UserError(f"{path}: {_one_line(error, typed)}") from None
 
 
-def user_path(path: str) -> Path:
-    """A path that the user gave: relative ones start at the main repository, also in a `dvc exp` copy of it.
+def _typed_for(values: dict[str, Any]) -> type[Params]:
+    """`Params` with the settings of those sources and networks that have a block in `values`."""
 
-    Raises:
-        UserError: a path that no file can have, or that may not be looked at.
-    """
-    try:
-        place = Path(os.environ.get("DVC_ROOT", ".")).joinpath(Path(path).expanduser())
-        place.exists()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"path {path[:100]!r} cannot be looked at ({error})") from error
-    return place
+    def blocks(key: str, there: list[str], module: Callable[[str], ModuleType]) -> tuple[type[Block], Any]:
+        fields: dict[str, Any] = {name: (module(name).Settings, ...) for name in _block(values, key) if name in there}
+        return create_model(key, __base__=Block, **fields), ...
+
+    return create_model(
+        "Params",
+        __base__=Params,
+        datasets=blocks("datasets", sources(), source),
+        models=blocks("models", networks(), network),
+    )
 
 
 def _without_auto(values: dict[str, Any]) -> dict[str, Any]:
     """`values` with each `auto` replaced by what is recommended; one that nothing is recommended for stays."""
-    of_dataset = _block(values, "recommended", str(values.get("dataset")))
+    of_dataset = _block(values, "datasets", str(values.get("dataset")), "recommended")
     of_model = _block(values, "models", str(values.get("model")), "recommended")
     for place, keys in AUTO.items():
         block = _block(values, *place)
@@ -156,14 +176,14 @@ def _block(values: dict[str, Any], *keys: str) -> dict[str, Any]:
     return values
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, typed: type[Params]) -> str:
     """What the first mistake was, where, and what the value may be."""
     first, others = error.errors()[0], len(error.errors()) - 1
     key = ".".join(str(part) for part in first["loc"])
     # A model or dataset that is not there takes what `auto` means with it, which would count as mistakes.
     more = f" (and {others} more mistakes)" if others and key not in ("model", "dataset") else ""
     if first["type"] == "extra_forbidden":
-        return f"{key} is not a known key; it may be one of {', '.join(_keys_beside(first['loc']))}{more}"
+        return f"{key} is not a known key; it may be one of {', '.join(_keys_beside(first['loc'], typed))}{more}"
     if first["type"] == "missing":
         return f"{key} is missing{more}"
     if first["type"] == "value_error":
@@ -175,13 +195,10 @@ def _one_line(error: ValidationError) -> str:
     return f"{key}{shown} it should be {may_be}{more}"
 
 
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    block: Any = Params
+def _keys_beside(location: tuple[int | str, ...], typed: type[Params]) -> list[str]:
+    if location[:-1] in (("datasets",), ("models",)):
+        return sources() if location[0] == "datasets" else networks()
+    block: Any = typed
     for part in location[:-1]:
         block = block.model_fields[part].annotation
     return list(block.model_fields)
-
-
-if __name__ == "__main__":
-    with exit_on_user_error():
-        load_params()

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from sklearn.utils.class_weight import compute_sample_weight
 
 from pneumonia.errors import UserError
-from pneumonia.files import whole_file
-from pneumonia.params import Params
+from pneumonia.outputs import whole_file
+from pneumonia.params.load import Params
 
 COLUMNS = ["image", "file", "label", "class", "draws", "augment", "weight"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pneumonia.annotations.labels import to_classes
 from pneumonia.errors import UserError
-from pneumonia.files import whole_file
-from pneumonia.labels import class_names, to_classes
-from pneumonia.params import Params
+from pneumonia.outputs import whole_file
+from pneumonia.params.load import Params
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ def split(params: Params, clean: Path, out: Path) -> None:
     """
     films = pd.read_csv(clean / "index.csv", dtype={"patient": str, "official_split": str}, keep_default_na=False)
     films["image"] = np.arange(len(films))
-    numbers = to_classes(films["label"].tolist(), params.task, params.dataset)
-    films["class"] = np.array(class_names(params.task, params.dataset))[numbers]
+    numbers = to_classes(films["label"].tolist(), params.task, params.labels_opacities)
+    films["class"] = np.array(params.classes)[numbers]
     films["part"] = assign_parts(films, params)
     with whole_file(out) as partial:
         films[COLUMNS].to_csv(partial, index=False)
@@ -51,7 +51,7 @@ def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:
         test = _choose_patients(films, wanted, np.random.default_rng([params.seed, 0]))
         part[films["patient"].isin(test)] = "test"
 
-    names = class_names(params.task, params.dataset)
+    names = params.classes
     _require_test_films(films[part == "test"], names)
     candidates = films[part == "train"]
     wanted = dict.fromkeys(names, params.split.val_per_class)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pneumonia.errors import UserError
-from pneumonia.files import whole_file
-from pneumonia.params import user_path
+from pneumonia.outputs import whole_file
+from pneumonia.params.paths import user_path
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from pneumonia.deidentification import DEFLATED, hush_pydicom
-from pneumonia.film import Radiograph, UnreadableRadiograph, refuse_bomb, saturation, to_eight_bits, white_in_use
+from pneumonia.radiographs.deidentification import DEFLATED, hush_pydicom
+from pneumonia.radiographs.radiograph import (
+    Radiograph,
+    UnreadableRadiograph,
+    refuse_bomb,
+    saturation,
+    to_eight_bits,
+    white_in_use,
+)
 
 if TYPE_CHECKING:
     from pydicom import Dataset

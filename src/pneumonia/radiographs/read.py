@@ -7,9 +7,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from pneumonia.dicom import is_dicom, read_dicom
-from pneumonia.film import Radiograph, UnreadableRadiograph, refuse_bomb, saturation, to_eight_bits, white_in_use
-from pneumonia.jpeg import JPEG_LUMINANCE
+from pneumonia.radiographs.dicom import is_dicom, read_dicom
+from pneumonia.radiographs.jpeg_table import JPEG_LUMINANCE
+from pneumonia.radiographs.radiograph import (
+    Radiograph,
+    UnreadableRadiograph,
+    refuse_bomb,
+    saturation,
+    to_eight_bits,
+    white_in_use,
+)
 
 __all__ = ["Radiograph", "UnreadableRadiograph", "read_radiograph", "refuse_unusable", "resize"]
 

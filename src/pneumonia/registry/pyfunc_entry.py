@@ -2,6 +2,6 @@
 
 from mlflow.models import set_model
 
-from pneumonia.serving import RadiographModel
+from pneumonia.registry.pyfunc_model import RadiographModel
 
 set_model(RadiographModel())

@@ -32,8 +32,8 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, DataType, Schema
 from PIL import Image
 
-from pneumonia.classifier import FILES, Answer, Classifier, boxes_as_json
-from pneumonia.decision import Decision
+from pneumonia.inference.decision import Decision
+from pneumonia.inference.predictor import FILES, Answer, Classifier, boxes_as_json
 
 T = TypeVar("T")
 
@@ -122,13 +122,13 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
         UserError: no decision in `directory`.
     """
     decision = Decision.load(directory / "decision.json")
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     outputs = {**OUTPUTS, **_class_columns(dict.fromkeys(decision.classes, DataType.double))}
     if decision.localization:
         outputs["boxes"] = DataType.string
     return mlflow.pyfunc.log_model(
         name=name,
-        python_model=str(package / "served_model.py"),
+        python_model=str(package / "registry" / "pyfunc_entry.py"),
         code_paths=[str(package)],
         artifacts={Path(file).stem: str(directory / file) for file in FILES},
         input_example=pd.DataFrame({"film": [_ramp(max(decision.image_size, decision.min_size))]}),

@@ -1,80 +1,26 @@
-"""Runs in MLflow: one store for every run of the repository, however it was started."""
+"""The MLflow run of a training and its evaluation: what it was of, its epochs, its metrics."""
 
-import hashlib
 import logging
 import math
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras
 import mlflow
 import pandas as pd
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.exceptions import MlflowException
 
-from pneumonia.errors import UserError
-from pneumonia.params import Params, user_path
+from pneumonia.outputs import fingerprint
+from pneumonia.params.load import Params
 
 log = logging.getLogger(__name__)
 
 FINISHED = "pneumonia.evaluated"
 """The tag of a run whose evaluation is complete: it is never written to again."""
-
-
-def repository() -> Path:
-    """The main repository, also for a stage that runs in a `dvc exp` copy of it."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
-
-
-@contextmanager
-def store_lock() -> Iterator[None]:
-    """One process of this user and machine at a time, for each store: to create the database, and to decide which
-    version is the champion.
-    """
-    store = hashlib.sha256(mlflow.get_tracking_uri().encode()).hexdigest()[:16]
-    lock = Path.home() / ".cache" / "pneumonia" / f"{store}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        yield
-
-
-def open_store(experiment: str) -> MlflowClient:
-    """Connect to `MLFLOW_TRACKING_URI`, or else to `mlflow.db` in the main repository, and select the experiment.
-
-    Raises:
-        UserError: the store cannot be used.
-    """
-    root = repository()
-    given = os.environ.get("MLFLOW_TRACKING_URI", "")
-    mlflow.set_tracking_uri(given or f"sqlite:///{root / 'mlflow.db'}")
-    # Several processes that migrate a fresh database at once break it, so the first one does it alone.
-    with store_lock():
-        try:
-            client = MlflowClient()
-            if client.get_experiment_by_name(experiment) is None:
-                # Stored once and for all: a relative place would be looked for in each experiment's copy.
-                location = None if given.startswith("http") else (root / "mlruns").as_uri()
-                _create_experiment(client, experiment, location)
-            mlflow.set_experiment(experiment)
-        # A store's address can be wrong in as many ways as there are databases, drivers and networks.
-        except Exception as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise UserError(f"MLflow store {mlflow.get_tracking_uri()} cannot be used: {reason}") from error
-    return client
-
-
-def _create_experiment(client: MlflowClient, experiment: str, location: str | None) -> None:
-    try:
-        client.create_experiment(experiment, artifact_location=location)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by another machine, in the meantime
-            raise
 
 
 def start_run(params: Params, data: Path) -> mlflow.ActiveRun:
@@ -195,27 +141,6 @@ def complete_run() -> None:
     mlflow.set_tag(FINISHED, "true")
 
 
-def fingerprint(files: list[Path]) -> str:
-    """The SHA-256, in hexadecimal, of the files' contents, one after the other."""
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def identity(params: Params, data: Path) -> str:
-    """A fingerprint of what is trained on what: parameters, films, rows, own weights, this package and its backend."""
-    chosen = params.model_dump_json(include={"seed", "task", "model", "train", "tracking"})
-    words = [chosen, params.chosen_model.model_dump_json(), keras.backend.backend(), keras.__version__]
-    code = sorted(Path(__file__).parent.rglob("*.py"))
-    files = [data / "clean" / "images.npy", data / "split.csv", data / "train.csv", *code]
-    own = user_path(params.chosen_model.weights)
-    files += [own] if own.is_file() else []
-    return hashlib.sha256("\n".join([*words, fingerprint(files)]).encode()).hexdigest()
-
-
 def _tags(params: Params) -> dict[str, str]:
     tags = {
         "dataset": params.dataset,
@@ -240,9 +165,10 @@ def _git(*arguments: str) -> str:
 def _flat_params(params: Params) -> dict[str, Any]:
     """What was used, `train.epochs` and the like: of datasets and models the chosen ones alone."""
     values = params.model_dump()
+    source, network = values["datasets"][params.dataset], values["models"][params.model]
     blocks = {
-        "data": values["datasets"][params.dataset],
-        "model": {key: value for key, value in values["models"][params.model].items() if key != "recommended"},
+        "data": {key: value for key, value in source.items() if key != "recommended"},
+        "model": {key: value for key, value in network.items() if key != "recommended"},
         **{name: values[name] for name in ("clean", "split", "rebalance", "train")},
     }
     flat = {name: values[name] for name in ("seed", "dataset", "task", "model")}

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pneumonia.errors import UserError
-from pneumonia.params import user_path
+from pneumonia.params.paths import user_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,13 +9,14 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from pneumonia.comparison import TABLES, Predictions, compare, read_predictions
 from pneumonia.errors import UserError
+from pneumonia.evaluation.comparison import TABLES, Predictions, compare
 from pneumonia.evaluation.evaluate import Evaluation
-from pneumonia.params import Params
-from pneumonia.registered import existing_store
-from pneumonia.serving import log_radiograph_model
-from pneumonia.tracking import store_lock
+from pneumonia.params.load import Params
+from pneumonia.registry.pyfunc_model import log_radiograph_model
+from pneumonia.registry.run_comparison import read_predictions
+from pneumonia.registry.store import store_lock
+from pneumonia.registry.version_files import existing_store
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 CHAMPIONS = "champions"

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from pneumonia.jpeg import JPEG_LUMINANCE
-from pneumonia.parameter_blocks import Augmentation
+from pneumonia.params.stages import Augmentation
+from pneumonia.radiographs.jpeg_table import JPEG_LUMINANCE
 
 TONE = 6
 """What `draw` draws of the exposure: gamma, contrast, brightness, noise, blur, compression."""

@@ -5,12 +5,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pneumonia.augmentation import Augment
-from pneumonia.dataset import TrainingBatches
-from pneumonia.labels import class_names
-from pneumonia.localization.box_targets import BoxTargets
-from pneumonia.localization.heads import HEADS
-from pneumonia.params import Params
+from pneumonia.models.parts.head import find_head
+from pneumonia.params.load import Params
+from pneumonia.training.augmentation import Augment
+from pneumonia.training.batches import TrainingBatches
+from pneumonia.training.box_targets import BoxTargets
 
 ROWS, COLUMNS = 3, 6
 
@@ -21,7 +20,7 @@ def plot_batch(params: Params, images: np.ndarray, rows: pd.DataFrame, boxes: li
     `images` are the packed films, uint8 (N, S, S), `rows` those of `train.csv`. A localiser's `boxes`, float (K, 4) a
     film, are shown as the map that it learns.
     """
-    head = HEADS.get(params.model)
+    head = find_head(params.model)
     box_targets = BoxTargets(boxes, head, images.shape[1]) if head and boxes else None
     inputs, target, weight = TrainingBatches(images, rows, params, boxes=box_targets)[0]
     shown = Augment(params.train.augmentation, params.seed)(**inputs, training=True)
@@ -29,7 +28,7 @@ def plot_batch(params: Params, images: np.ndarray, rows: pd.DataFrame, boxes: li
     maps = target[..., 0] if box_targets else None
     if maps is not None:
         target = (maps.max(axis=(1, 2)) == 1).astype("float32")[:, None]
-    names = class_names(params.task, params.dataset)
+    names = params.classes
     shares = np.hstack([1 - target, target]) if target.shape[1] == 1 else target
     figure = Figure(figsize=(2 * COLUMNS, 2.35 * ROWS), layout="constrained")
     for axes in (grid := figure.subplots(ROWS, COLUMNS).ravel()):

@@ -1,39 +1,15 @@
-"""The packed films as batches: gathered from the memory map, never decoded again."""
-
-from collections.abc import Sequence
-from pathlib import Path
+"""The batches that a network learns from: films gathered from the memory map, blended, in random pose and tone."""
 
 import keras
 import numpy as np
 import pandas as pd
 
-from pneumonia.augmentation import draw
-from pneumonia.blending import Blend, blend_images, blend_targets, draw_blend
-from pneumonia.labels import class_names
-from pneumonia.localization.box_targets import BoxTargets
-from pneumonia.lungs import Exchange, draw_exchange, exchange_surroundings
-from pneumonia.params import Params
-
-
-def open_images(clean: Path) -> np.ndarray:
-    """The packed films, uint8 (N, S, S), memory-mapped."""
-    images: np.ndarray = np.load(clean / "images.npy", mmap_mode="r")
-    return images
-
-
-def read_part(split: Path, part: str, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """The films of one part: their rows in the packed images int64 (N,), their classes, numbers of `names`, int64 (N,),
-    and the table.
-    """
-    films = pd.read_csv(split, dtype={"patient": str}, keep_default_na=False)
-    films = films[films["part"] == part].reset_index(drop=True)
-    return films["image"].to_numpy(), class_numbers(films["class"], names), films
-
-
-def class_numbers(classes: pd.Series, names: Sequence[str]) -> np.ndarray:
-    """Class numbers int64 (N,) of films' classes, of which `names` are all."""
-    numbers: np.ndarray = classes.map({name: number for number, name in enumerate(names)}).to_numpy("int64")
-    return numbers
+from pneumonia.params.load import Params
+from pneumonia.preparation.packed.films import class_numbers
+from pneumonia.training.augmentation import draw
+from pneumonia.training.blending import Blend, blend_images, blend_targets, draw_blend
+from pneumonia.training.box_targets import BoxTargets
+from pneumonia.training.surroundings import Exchange, draw_exchange, exchange_surroundings
 
 
 def targets(classes: np.ndarray, count: int) -> np.ndarray:
@@ -68,7 +44,7 @@ class TrainingBatches(keras.utils.PyDataset):
         self.images, self.settings, self.seed = images, params.train, params.seed
         self.shards, self.shard, self.boxes = shards, shard, boxes
         self.image = rows["image"].to_numpy()
-        names = class_names(params.task, params.dataset)
+        names = params.classes
         self.target = targets(class_numbers(rows["class"], names), len(names))
         self.weight = rows["weight"].to_numpy("float32")
         self.augment = {
@@ -110,17 +86,3 @@ class TrainingBatches(keras.utils.PyDataset):
         if self.boxes:
             target = self.boxes(self.image[rows], pose)
         return {"image": images[..., None], "pose": pose, "tone": tone}, target, weight
-
-
-class FilmBatches(keras.utils.PyDataset):
-    """Films in their order, as they are: batches of uint8 (B, S, S, 1) to predict on."""
-
-    def __init__(self, images: np.ndarray, rows: np.ndarray, batch_size: int = 32) -> None:
-        super().__init__()
-        self.images, self.rows, self.batch_size = images, rows, batch_size
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
-
-    def __getitem__(self, number: int) -> tuple[np.ndarray]:
-        return (self.images[self.rows[number * self.batch_size : (number + 1) * self.batch_size]][..., None],)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pneumonia.parameter_blocks import Train
+from pneumonia.params.stages import Train
 
 
 class Blend(NamedTuple):

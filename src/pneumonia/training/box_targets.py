@@ -1,21 +1,9 @@
 """What a localiser learns from: the boxes of the packed films, moved with each film's random pose."""
 
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 
-from pneumonia.localization.boxes import follow
-from pneumonia.localization.heads import Head
-
-
-def read_boxes(clean: Path) -> list[np.ndarray]:
-    """The boxes, float (K, 4) in pixels of the packed film, of each row of `clean/index.csv`."""
-    films = pd.read_csv(clean / "index.csv", usecols=["file"], dtype=str, keep_default_na=False)["file"]
-    table = pd.read_csv(clean / "boxes.csv", dtype={"file": str})
-    of_film = {file: rows[["x", "y", "width", "height"]].to_numpy(float) for file, rows in table.groupby("file")}
-    none = np.empty((0, 4))
-    return [of_film.get(file, none) for file in films]
+from pneumonia.annotations.boxes import follow
+from pneumonia.models.parts.head import Head
 
 
 class BoxTargets:

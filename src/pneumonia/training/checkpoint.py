@@ -1,14 +1,21 @@
 """What a killed training leaves behind, so that the next one goes on where it stopped."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import keras
 import numpy as np
 
-from pneumonia.files import whole_file
+from pneumonia.outputs import fingerprint, whole_file
+from pneumonia.params.load import Params
+from pneumonia.params.paths import user_path
+
+CODE = ("training", "models/parts", "models/{model}", "preparation/packed", "annotations", "radiographs/jpeg_table.py")
+"""What of this package a training runs: the dependencies of `train` in dvc.yaml."""
 
 
 @dataclass(frozen=True)
@@ -69,3 +76,19 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget the state: the training is complete."""
         self.path.unlink(missing_ok=True)
+
+
+def identity(params: Params, data: Path) -> str:
+    """A fingerprint of what is trained on what: parameters, films, rows, own weights, the code of `CODE`, the backend.
+
+    `data` holds `clean/images.npy`, `split.csv` and `train.csv`.
+    """
+    chosen = params.model_dump_json(include={"seed", "task", "model", "train", "tracking"})
+    words = [chosen, params.chosen_model.model_dump_json(), keras.backend.backend(), keras.__version__]
+    package = Path(__file__).parents[1]
+    places = [package / place.format(model=params.model) for place in CODE]
+    code = sorted(file for place in places for file in ([place] if place.is_file() else place.rglob("*.py")))
+    files = [data / "clean" / "images.npy", data / "split.csv", data / "train.csv", *code]
+    own = user_path(params.chosen_model.weights)
+    files += [own] if own.is_file() else []
+    return hashlib.sha256("\n".join([*words, fingerprint(files)]).encode()).hexdigest()

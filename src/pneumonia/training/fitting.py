@@ -10,20 +10,21 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pneumonia.checkpoint import State
-from pneumonia.dataset import TrainingBatches, class_numbers, targets
-from pneumonia.devices import agree, data_parallel, describe, process
 from pneumonia.errors import UserError
-from pneumonia.history import History, restore
-from pneumonia.labels import class_names
-from pneumonia.learner import Learner, compile_learner, make_learner, plain_inputs
-from pneumonia.localization.box_targets import BoxTargets
-from pneumonia.localization.heads import HEADS
-from pneumonia.models import Network, build_network
-from pneumonia.models.pretrained import FIRST_HEAD_LAYER
-from pneumonia.parameter_blocks import CenterNet, Pretrained, Train
-from pneumonia.params import Params
-from pneumonia.precision import POLICIES, choose_precision
+from pneumonia.models.parts.building import Network, build_network
+from pneumonia.models.parts.head import find_head
+from pneumonia.models.parts.pretrained import FIRST_HEAD_LAYER
+from pneumonia.models.parts.settings import Pretrained
+from pneumonia.params.load import Params
+from pneumonia.params.stages import Train
+from pneumonia.preparation.packed.films import class_numbers
+from pneumonia.training.batches import TrainingBatches, targets
+from pneumonia.training.box_targets import BoxTargets
+from pneumonia.training.checkpoint import State
+from pneumonia.training.devices import agree, data_parallel, describe, process
+from pneumonia.training.history import History, restore
+from pneumonia.training.learner import Learner, compile_learner, make_learner, plain_inputs
+from pneumonia.training.precision import POLICIES, choose_precision
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def train(
         UserError: parameters that do not fit the network or the devices, weights that cannot be had, or a loss that is
             not finite.
     """
-    names, head = class_names(params.task, params.dataset), HEADS.get(params.model)
+    names, head = params.classes, find_head(params.model)
     box_targets = BoxTargets(boxes, head, images.shape[1]) if head and boxes else None
     precision = resumed.precision if resumed else choose_precision(params)
     keras.utils.set_random_seed(params.seed)
@@ -177,7 +178,7 @@ def _phases(params: Params, network: Network) -> list[Phase]:
     if isinstance(settings, Pretrained) and network.weights != "random":
         head = Phase("training the head", settings.head_epochs, settings.head_learning_rate, FIRST_HEAD_LAYER, False)
         return [head, Phase("fine-tuning", epochs, rate, settings.fine_tune_from, False)]
-    fixed_norms = isinstance(settings, CenterNet) and network.weights != "random"
+    fixed_norms = settings.published and network.weights != "random"
     return [Phase("training all layers", epochs, rate, None, not fixed_norms)]
 
 

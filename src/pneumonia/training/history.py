@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from pneumonia.checkpoint import State
 from pneumonia.errors import UserError
-from pneumonia.models import Network
-from pneumonia.parameter_blocks import Train
+from pneumonia.models.parts.building import Network
+from pneumonia.params.stages import Train
+from pneumonia.training.checkpoint import State
 
 PLATEAU_FACTOR = 0.3
 

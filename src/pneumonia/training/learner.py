@@ -4,10 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from pneumonia.augmentation import TONE, Augment
-from pneumonia.localization.heads import Head
-from pneumonia.optimization import make_loss, make_optimizer
-from pneumonia.parameter_blocks import Train
+from pneumonia.models.parts.head import Head
+from pneumonia.params.stages import Train
+from pneumonia.training.augmentation import TONE, Augment
+from pneumonia.training.optimization import make_loss, make_optimizer
 
 AUXILIARY_WEIGHT = 0.3
 """Of an auxiliary head's loss (Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 5)."""
@@ -50,7 +50,7 @@ class Learner(keras.Model):
 
 
 class LocalisingLearner(Learner):
-    """A model with two outputs, a map of where opacities are and the film's probability: see `localization.heads`."""
+    """A model with two outputs, a map of where opacities are and the film's probability: see `models.parts.head`."""
 
     head: Head
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from pneumonia.parameter_blocks import Train
+from pneumonia.params.stages import Train
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,

@@ -7,13 +7,12 @@ import time
 import keras
 import numpy as np
 
-from pneumonia.dataset import targets
-from pneumonia.devices import gpus, has_fast_bfloat16, process
-from pneumonia.labels import class_names
-from pneumonia.learner import compile_learner, make_learner, plain_inputs
-from pneumonia.localization.heads import HEADS
-from pneumonia.models import build_network
-from pneumonia.params import Params
+from pneumonia.models.parts.building import build_network
+from pneumonia.models.parts.head import find_head
+from pneumonia.params.load import Params
+from pneumonia.training.batches import targets
+from pneumonia.training.devices import gpus, has_fast_bfloat16, process
+from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +44,11 @@ def _share_of_time(params: Params, batch: int = 8, steps: int = 4) -> float:
     """The fastest training step in bfloat16 over the fastest in float32, on a batch of grey films."""
     size = params.clean.image_size
     inputs = plain_inputs(np.full((batch, size, size), 128, "uint8"))
-    head = HEADS.get(params.model)
+    head = find_head(params.model)
     if head:
         wanted = np.stack([head.targets(np.empty((0, 4)), size)] * batch)
     else:
-        wanted = targets(np.arange(batch) % 2, len(class_names(params.task, params.dataset)))
+        wanted = targets(np.arange(batch) % 2, len(params.classes))
     weights = np.ones(batch, "float32")
     learners, times = {}, {}
     for precision in ("float32", "bfloat16"):

@@ -1,4 +1,4 @@
-"""Where the lungs are in a frontal film, and films whose lungs lie in the film of someone else.
+"""Films whose lungs lie in the film of someone else.
 
 What is around the lungs (shoulders, letters, collimation, how a film was taken) may tell the classes of a data set
 apart, and a network learns it. In a film whose surroundings are someone else's they tell nothing: the mixed backgrounds
@@ -10,19 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-LUNGS = (0.15, 0.90, 0.10, 0.90)
-"""Top, bottom, left and right of the rectangle that is taken for the lungs, as shares of the film.
+from pneumonia.preparation.packed.lungs import rectangle
 
-Frontal films are cut closely, so both lungs of almost all of them lie within; a rectangle needs no segmentation, which
-would have to be trusted itself. Shoulders, abdomen and the sides of the chest remain outside."""
 JITTER = 0.05
 """By how much each edge of it is moved in training, as a share of the film."""
-
-
-def rectangle(size: int, moved: np.ndarray | float = 0.0) -> tuple[slice, slice]:
-    """The rows and columns of the lungs in a film of `size` × `size` pixels, its four edges `moved` by shares of it."""
-    top, bottom, left, right = np.rint((np.array(LUNGS) + moved) * size).astype(int)
-    return slice(top, bottom), slice(left, right)
 
 
 class Exchange(NamedTuple):

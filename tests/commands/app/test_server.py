@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pneumonia.models import resnet
-from pneumonia.params import load_params
+from pneumonia.models.resnet import network as resnet
+from pneumonia.params.load import load_params
 
+from ...small_classifier import decision, png, register_classifier, thorax, write_classifier
 from ..conftest import write_params
-from ..small_classifier import decision, png, register_classifier, thorax, write_classifier
 
-REAL_FILMS = Path(__file__).parents[2] / ".." / "shared" / "data" / "chest_xray" / "test"
+REAL_FILMS = Path(__file__).parents[3] / ".." / "shared" / "data" / "chest_xray" / "test"
 
 
 @pytest.fixture(scope="module")

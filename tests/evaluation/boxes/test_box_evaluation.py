@@ -8,18 +8,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pneumonia.classifier import Answer, Classifier
-from pneumonia.decision import Decision
-from pneumonia.evaluation.box_pictures import choose_films
-from pneumonia.evaluation.card import render_card
+from pneumonia.evaluation.boxes.pictures import choose_films
+from pneumonia.evaluation.boxes.rsna_metric import mean_average_precision
 from pneumonia.evaluation.evaluate import Evaluation, evaluate
-from pneumonia.evaluation.report import render_report
-from pneumonia.localization.score import mean_average_precision
-from pneumonia.params import Params, load_params
-from pneumonia.radiograph import resize
+from pneumonia.evaluation.report.card import render_card
+from pneumonia.evaluation.report.page import render_report
+from pneumonia.inference.decision import Decision
+from pneumonia.inference.predictor import Answer, Classifier
+from pneumonia.params.load import Params, load_params
+from pneumonia.radiographs.read import resize
 
+from ...small_classifier import SIZE, spot_localiser, spotted
 from ..conftest import write_params
-from ..small_classifier import SIZE, spot_localiser, spotted
 from .test_evaluate import HISTORY, TRAINING
 
 HEIGHT, WIDTH = 96, 128

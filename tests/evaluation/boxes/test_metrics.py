@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pneumonia.localization.figures import Detections, localization_difference, localization_figures
-from pneumonia.localization.score import mean_average_precision
+from pneumonia.evaluation.boxes.metrics import Detections, localization_difference, localization_figures
+from pneumonia.evaluation.boxes.rsna_metric import mean_average_precision
 
 SIZE = 100
 NO_BOXES, NOTHING = np.zeros((0, 4)), np.zeros((0, 5))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pneumonia.localization.score import film_score, mean_average_precision
+from pneumonia.evaluation.boxes.rsna_metric import film_score, mean_average_precision
 
 NOTHING, NO_BOXES = np.zeros((0, 5)), np.zeros((0, 4))
 LEFT, RIGHT = [0, 0, 100, 100], [200, 0, 100, 100]

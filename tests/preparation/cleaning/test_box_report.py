@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from pneumonia.box_report import PLACES, coverage, plot_box_samples, summarize_boxes
+from pneumonia.preparation.cleaning.box_report import PLACES, coverage, plot_box_samples, summarize_boxes
 
 BOXES = pd.DataFrame(
     [

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pneumonia.cleaning import clean
 from pneumonia.errors import UserError
-from pneumonia.params import Params, load_params
-from pneumonia.radiograph import resize
-from pneumonia.sources.raw import Box, Film, write_index
+from pneumonia.params.load import Params, load_params
+from pneumonia.preparation.cleaning.clean import clean
+from pneumonia.radiographs.read import resize
+from pneumonia.sources.parts.raw import Box, Film, write_index
 
-from .dicom_files import dicom
+from ...dicom_files import dicom
 
 SIZE = 32
 
@@ -25,7 +25,7 @@ def grain(seed: int, height: int = 40, width: int = 60) -> np.ndarray:
 
 def params(max_rejected: float = 1.0, workers: int = 1) -> Params:
     """Those of the repository, with small images."""
-    whole = load_params(Path(__file__).parents[1] / "params.yaml")
+    whole = load_params(Path(__file__).parents[3] / "params.yaml")
     changed = {"image_size": SIZE, "min_size": 28, "max_rejected": max_rejected}
     return whole.model_copy(
         update={

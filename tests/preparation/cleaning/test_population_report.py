@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from pneumonia.population_report import known_facts, plot_population, summarize_population
+from pneumonia.preparation.cleaning.population_report import known_facts, plot_population, summarize_population
 
 FILMS = pd.DataFrame(
     {

@@ -12,12 +12,13 @@ from fastapi.responses import HTMLResponse
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
-from pneumonia.classifier import Classifier
 from pneumonia.errors import UserError
-from pneumonia.evidence import show_evidence
-from pneumonia.radiograph import UnreadableRadiograph, read_radiograph
-from pneumonia.registered import registered_model
-from pneumonia.serving import MAX_BYTES
+from pneumonia.inference.evidence import show_evidence
+from pneumonia.inference.predictor import Classifier
+from pneumonia.radiographs.radiograph import UnreadableRadiograph
+from pneumonia.radiographs.read import read_radiograph
+from pneumonia.registry.pyfunc_model import MAX_BYTES
+from pneumonia.registry.version_files import registered_model
 
 LONGEST_SIDE = 1024
 """Pixels of the pictures that are shown."""

@@ -8,19 +8,18 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pneumonia.dataset import FilmBatches, read_part
-from pneumonia.decision import Localization
+from pneumonia.annotations.boxes import rescale
 from pneumonia.errors import UserError
-from pneumonia.evaluation.box_pictures import plot_boxes, plot_froc, plot_tuning
+from pneumonia.evaluation.boxes.baseline import average_box, average_box_of_each_lung, baseline_candidates
+from pneumonia.evaluation.boxes.metrics import PLACE, Detections, localization_difference, localization_figures
+from pneumonia.evaluation.boxes.pictures import plot_boxes, plot_froc, plot_tuning
+from pneumonia.evaluation.boxes.tuning import prevalence_weights, tune
 from pneumonia.evaluation.parts import Part, intervals_of
-from pneumonia.labels import class_names
-from pneumonia.localization.baseline import average_box, average_box_of_each_lung, baseline_candidates
-from pneumonia.localization.box_targets import read_boxes
-from pneumonia.localization.boxes import rescale
-from pneumonia.localization.figures import PLACE, Detections, localization_difference, localization_figures
-from pneumonia.localization.heads import HEADS
-from pneumonia.localization.postprocessing import Postprocessing, prevalence_weights, tune
-from pneumonia.params import Params
+from pneumonia.inference.decision import Localization
+from pneumonia.inference.postprocessing import Postprocessing
+from pneumonia.params.choices import network
+from pneumonia.params.load import Params
+from pneumonia.preparation.packed.films import FilmBatches, read_boxes, read_part
 
 MEANS = {"the first is better": "the baseline is better", "the second is better": "the model is better"}
 
@@ -67,9 +66,9 @@ def evaluate_boxes(
         UserError: no boxes to tune on, or none to average.
     """
     size, draws = images.shape[1], params.evaluate.draws
-    boxes, decode = read_boxes(data / "clean"), HEADS[params.model].decode
+    boxes, decode = read_boxes(data / "clean"), network(params.model).HEAD.decode
     truths = {name: [boxes[row] for row in part.films["image"]] for name, part in parts.items()}
-    train, _, _ = read_part(data / "split.csv", "train", class_names(params.task, params.dataset))
+    train, _, _ = read_part(data / "split.csv", "train", params.classes)
     known = [boxes[row] for row in train]
     if not sum(map(len, known)) or not sum(map(len, truths["val"])):
         raise UserError("there are no boxes on the training or on the validation films; the task localize needs both")

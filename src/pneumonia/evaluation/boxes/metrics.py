@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 
+from pneumonia.annotations.boxes import by_confidence, film_confidence, iou, paint
 from pneumonia.evaluation.bootstrap import Figures, paired_difference, roc_auc, with_intervals
-from pneumonia.localization.boxes import by_confidence, film_confidence, iou, paint
-from pneumonia.localization.score import film_score, hits, mean_of_scored
+from pneumonia.evaluation.boxes.rsna_metric import film_score, hits, mean_of_scored
 
 PLACE = ["x", "y", "width", "height"]
 """The columns of a box in a table, in the order of its array."""

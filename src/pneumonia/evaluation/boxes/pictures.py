@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from pneumonia.localization.postprocessing import Postprocessing
-from pneumonia.localization.score import film_score
+from pneumonia.evaluation.boxes.rsna_metric import film_score
+from pneumonia.inference.postprocessing import Postprocessing
 
 WITH_OPACITY, FALSE_ALARMS = 8, 4
 COLUMNS = 4

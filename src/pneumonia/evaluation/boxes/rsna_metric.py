@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pneumonia.localization.boxes import by_confidence, iou
+from pneumonia.annotations.boxes import by_confidence, iou
 
 IOU_THRESHOLDS = np.arange(40, 80, 5) / 100
 """0.40, 0.45 … 0.75: an overlap must be greater than that."""

@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from pneumonia.decision import Decision
-from pneumonia.labels import WITHOUT_PNEUMONIA
-from pneumonia.params import Params
+from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
+from pneumonia.inference.decision import Decision
+from pneumonia.params.load import Params
 
 CARD = """# {model} on {dataset} ({task})
 

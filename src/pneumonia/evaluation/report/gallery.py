@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pneumonia.gradcam import grad_cam, overlay
-from pneumonia.labels import WITHOUT_PNEUMONIA
+from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
+from pneumonia.inference.gradcam import grad_cam, overlay
 
 SHOWN = 12
 COLUMNS = 4

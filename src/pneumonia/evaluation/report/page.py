@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from pneumonia.evaluation.evaluate import Evaluation
 from pneumonia.evaluation.shortcuts import SUSPICIOUS
-from pneumonia.params import Params
+from pneumonia.params.load import Params
 
 HEADLINES = {"roc_auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity", "accuracy": "accuracy"}
 LOCALISER = {"boxes/map": "mean average precision", "boxes/ap_50": "AP at IoU 0.5"}
@@ -36,7 +36,8 @@ def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any],
 
     `facts` are those of the training (`models/run.json`), `data` holds `split.csv`.
     """
-    environment = Environment(loader=PackageLoader("pneumonia.evaluation", "."), autoescape=select_autoescape(["j2"]))
+    loader = PackageLoader("pneumonia.evaluation.report", ".")
+    environment = Environment(loader=loader, autoescape=select_autoescape(["j2"]))
     environment.filters["cell"] = _cell
     test = evaluation.intervals[evaluation.intervals["part"] == "test"].set_index("figure")
     headlines = [

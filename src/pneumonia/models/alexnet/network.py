@@ -3,19 +3,20 @@ published: convolutions in two groups (the two GPUs of then), local response nor
 first weights and biases. 60,965,224 parameters at 227 × 227 and 1,000 classes.
 """
 
-import keras
-from keras import layers
+from __future__ import annotations
 
-from pneumonia.models.ends import Scale, film_input, probabilities
-from pneumonia.models.local_response import local_response
-from pneumonia.parameter_blocks import Scratch
+from pneumonia.models.parts.ends import Scale, film_input, probabilities
+from pneumonia.models.parts.lazy_keras import keras, layers
+from pneumonia.models.parts.local_response import local_response
+from pneumonia.models.parts.settings import Scratch
 
+Settings = Scratch
 INPUT_SIZE = 227  # as published
 CENTRED = Scale((1.0,) * 3, (-127.5,) * 3)  # the paper takes the mean picture away and scales nothing
 
 
-def build(settings: Scratch, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network with random weights (see `models`); `weights` is None: Keras has no published ones.
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network with random weights (see `models.parts.building`); `weights` is None: Keras has no published ones.
 
     Raises:
         ValueError: `image_size` is under 67, of which the poolings leave nothing.

@@ -7,10 +7,13 @@ Training-Time-Friendly Network for Real-Time Object Detection, AAAI 2020).
 A map has the channels heat, left, top, right, bottom and, of what is predicted, confidence; of targets, the weight.
 """
 
-import keras
+from __future__ import annotations
+
 import numpy as np
-from keras import ops
 from scipy.ndimage import maximum_filter
+
+from pneumonia.models.parts.head import Head
+from pneumonia.models.parts.lazy_keras import keras, ops
 
 EDGES = slice(1, 5)
 STRIDE = 8
@@ -98,3 +101,6 @@ def _within_film(boxes: np.ndarray, size: int) -> np.ndarray:
     low = np.clip(boxes[:, :2], 0, size)
     high = np.clip(boxes[:, :2] + boxes[:, 2:4], 0, size)
     return np.concatenate([low, high - low, boxes[:, 4:]], axis=1)
+
+
+HEAD = Head(targets, loss, decode)

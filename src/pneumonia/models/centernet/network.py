@@ -1,16 +1,44 @@
 """An anchor-free detector on a classifier of the zoo: CenterNet (Zhou, Wang, Krähenbühl, Objects as Points, 2019) with
 a feature pyramid (Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017). What its map means is told in
-`localization.centers`.
+`models.centernet.centers`.
 """
+
+from __future__ import annotations
 
 import math
 from importlib import import_module
+from pathlib import Path
+from typing import Annotated
 
-import keras
-from keras import layers, ops
+from pydantic import AfterValidator
 
-from pneumonia.localization.centers import STRIDE
-from pneumonia.parameter_blocks import CenterNet
+from pneumonia.models.centernet.centers import HEAD, STRIDE
+from pneumonia.models.parts.lazy_keras import keras, layers, ops
+from pneumonia.models.parts.settings import Alpha
+from pneumonia.params.blocks import NetworkBlock, Share
+
+__all__ = ["HEAD", "INPUT_SIZE", "Settings", "build"]
+
+BACKBONES = Path(__file__).parent / "backbones"
+"""Links to the networks that it may stand on. They lie in this folder so that DVC, which cannot follow the choice in
+params.yaml, sees an edit to one of them as an edit to this network, and to no other."""
+
+
+def _known_backbone(name: str) -> str:
+    if name not in (names := sorted(file.stem for file in BACKBONES.glob("*.py"))):
+        raise ValueError(f"is {name!r}; it should be one of {', '.join(names)}")
+    return name
+
+
+class Settings(NetworkBlock):
+    """Its block in params.yaml."""
+
+    published = True
+
+    backbone: Annotated[str, AfterValidator(_known_backbone)]
+    alpha: Alpha
+    dropout: Share
+
 
 INPUT_SIZE = 224
 STRIDES = (STRIDE, 2 * STRIDE, 4 * STRIDE)
@@ -21,17 +49,18 @@ PRIOR = 0.01
 Focal Loss for Dense Object Detection, ICCV 2017, section 3.3)."""
 
 
-def build(settings: CenterNet, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models`) with two outputs: the map float32 (B, S / 8, S / 8, 6), and the film's `probability`
-    (B, 1), which is the backbone's own.
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network (see `models.parts.building`) with two outputs: the map float32 (B, S / 8, S / 8, 6), and the film's
+    `probability` (B, 1), which is the backbone's own.
 
     Raises:
         ValueError: `image_size` is smaller than the backbone takes.
         Exception: the ImageNet weights are neither in Keras' cache nor can be fetched, or the backbone has none.
     """
-    if weights and settings.backbone == "resnet":
-        raise Exception("resnet has no published weights")
-    backbone = import_module(f"pneumonia.models.{settings.backbone}").build(settings, image_size, 1, weights)
+    chosen = import_module(f"pneumonia.models.centernet.backbones.{settings.backbone}")
+    if weights and not chosen.Settings.published:
+        raise Exception(f"{settings.backbone} has no published weights")
+    backbone = chosen.build(settings, image_size, 1, weights)
     fine, middle, coarse = (_last_map(backbone, image_size / stride) for stride in STRIDES)
     x = _lateral(coarse, "coarse")
     for finer, name in ((middle, "middle"), (fine, "fine")):

@@ -3,18 +3,19 @@
 At 299 × 299 it has 1,321,953 parameters, 1,319,329 of them trainable.
 """
 
-import keras
-from keras import layers
+from __future__ import annotations
 
-from pneumonia.models.ends import UNIT, film_input, probabilities
-from pneumonia.parameter_blocks import Scratch
+from pneumonia.models.parts.ends import UNIT, film_input, probabilities
+from pneumonia.models.parts.lazy_keras import keras, layers
+from pneumonia.models.parts.settings import Scratch
 
+Settings = Scratch
 INPUT_SIZE = 299  # as the notebooks on the Kermany films
 BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 needs some hundred steps before validation means anything; 40 make an epoch.
 
 
-def build(settings: Scratch, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network with random weights (see `models`); `weights` is None, there are no published ones.
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network with random weights (see `models.parts.building`); `weights` is None, there are no published ones.
 
     Raises:
         ValueError: `image_size` is under 64, which six halvings leave nothing of.

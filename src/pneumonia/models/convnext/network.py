@@ -1,16 +1,18 @@
 """ConvNeXt-Tiny (Liu et al., A ConvNet for the 2020s, CVPR 2022). 27.8 M parameters."""
 
-import keras
+from __future__ import annotations
 
-from pneumonia.models.ends import STANDARDISED
-from pneumonia.models.pretrained import build_pretrained
-from pneumonia.parameter_blocks import Pretrained
+from pneumonia.models.parts.ends import STANDARDISED
+from pneumonia.models.parts.lazy_keras import keras
+from pneumonia.models.parts.pretrained import build_pretrained
+from pneumonia.models.parts.settings import Pretrained
 
+Settings = Pretrained
 INPUT_SIZE = 224  # as published
 
 
-def build(settings: Pretrained, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models` and `models.pretrained`)."""
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network (see `models.parts.building` and `models.parts.pretrained`)."""
     return build_pretrained(_flat_convnext, STANDARDISED, 32, settings, image_size, outputs, weights)
 
 

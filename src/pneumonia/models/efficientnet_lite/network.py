@@ -5,24 +5,25 @@ PyTorch by ML Illustrated, come with this package's requirements as `efficientne
 network that knows natural images is there without any download.
 """
 
+from __future__ import annotations
+
 from importlib.resources import as_file, files
 
-import keras
-from keras import layers
+from pneumonia.models.parts.ends import SYMMETRIC
+from pneumonia.models.parts.lazy_keras import keras, layers
+from pneumonia.models.parts.pretrained import build_pretrained
+from pneumonia.models.parts.settings import Pretrained
+from pneumonia.models.parts.torch_file import read_torch_file
 
-from pneumonia.models.ends import SYMMETRIC
-from pneumonia.models.pretrained import build_pretrained
-from pneumonia.models.torch_file import read_torch_file
-from pneumonia.parameter_blocks import Pretrained
-
+Settings = Pretrained
 INPUT_SIZE = 224  # as published
 STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
           (6, 3, 1, 320, 1))  # fmt: skip
 """Expansion, kernel, stride of the first block, filters, blocks."""
 
 
-def build(settings: Pretrained, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models` and `models.pretrained`), whose authors' scale of (x - 127) / 128 is ours to 0.008."""
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network (see `models.parts.building`). Its authors' scale, (x - 127) / 128, differs from ours by 0.008."""
     return build_pretrained(efficientnet_lite0, SYMMETRIC, 32, settings, image_size, outputs, weights)
 
 

@@ -3,12 +3,21 @@
 6,998,552 parameters with 1,000 classes and without the auxiliary heads.
 """
 
-import keras
-from keras import layers
+from __future__ import annotations
 
-from pneumonia.models.ends import SYMMETRIC, film_input, probabilities
-from pneumonia.models.local_response import local_response
-from pneumonia.parameter_blocks import GoogLeNet
+from pydantic import StrictBool
+
+from pneumonia.models.parts.ends import SYMMETRIC, film_input, probabilities
+from pneumonia.models.parts.lazy_keras import keras, layers
+from pneumonia.models.parts.local_response import local_response
+from pneumonia.models.parts.settings import Scratch
+
+
+class Settings(Scratch):
+    """Its block in params.yaml."""
+
+    auxiliary_heads: StrictBool
+
 
 INPUT_SIZE = 224  # as published
 MODULES = {  # table 1 of the paper: 1×1, before 3×3, 3×3, before 5×5, 5×5, after the pooling
@@ -26,8 +35,8 @@ LAST_BEFORE_POOLING = ("3b", "4e")
 WITH_AUXILIARY_HEAD = ("4a", "4d")
 
 
-def build(settings: GoogLeNet, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network with random weights (see `models`); `weights` is None: Keras has no published ones.
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network with random weights (see `models.parts.building`); `weights` is None: Keras has no published ones.
 
     With `settings.auxiliary_heads` the outputs are those of the network, then of its two auxiliary heads.
 

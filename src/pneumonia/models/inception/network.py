@@ -1,15 +1,17 @@
 """Inception V3 (Szegedy et al., Rethinking the Inception Architecture, CVPR 2016). 21.8 M parameters."""
 
-import keras
+from __future__ import annotations
 
-from pneumonia.models.ends import SYMMETRIC
-from pneumonia.models.pretrained import build_pretrained
-from pneumonia.parameter_blocks import Pretrained
+from pneumonia.models.parts.ends import SYMMETRIC
+from pneumonia.models.parts.lazy_keras import keras
+from pneumonia.models.parts.pretrained import build_pretrained
+from pneumonia.models.parts.settings import Pretrained
 
+Settings = Pretrained
 INPUT_SIZE = 299  # as published
 
 
-def build(settings: Pretrained, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models` and `models.pretrained`)."""
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network (see `models.parts.building` and `models.parts.pretrained`)."""
     application = keras.applications.InceptionV3
     return build_pretrained(application, SYMMETRIC, 75, settings, image_size, outputs, weights)

@@ -1,21 +1,21 @@
-"""The networks, a file each, named as `model` in params.yaml: `build(settings, image_size, outputs, weights)`.
+"""The network that params.yaml names: `build(settings, image_size, outputs, weights)` of `models/NAME/network.py`.
 
 Every network takes grey films (B, S, S, 1), values 0 to 255, brings them to the scale that its weights expect, and
 gives, from a layer named `probability`, float32 probabilities: of the second class (B, 1) where there are two,
 else of the classes (B, C). It is one flat graph of Keras' own layers and operations, so a saved one loads without this
-package. Those of task `localize` give a map as well, from a layer named `map`: see `localization.heads`.
+package. Those of task `localize` give a map as well, from a layer named `map`: see `models.parts.head`.
 """
 
 import logging
 from dataclasses import dataclass
-from importlib import import_module
 
 import keras
 
 from pneumonia.errors import UserError
-from pneumonia.labels import class_names
-from pneumonia.models.weights import load_weights
-from pneumonia.params import Params, user_path
+from pneumonia.models.parts.weights import load_weights
+from pneumonia.params.choices import network
+from pneumonia.params.load import Params
+from pneumonia.params.paths import user_path
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +57,9 @@ def build_network(params: Params) -> Network:
 
 
 def _build(params: Params, weights: str | None) -> keras.Model:
-    build = import_module(f"pneumonia.models.{params.model}").build
-    count = len(class_names(params.task, params.dataset))
-    outputs = 1 if count == 2 else count
+    outputs = 1 if len(params.classes) == 2 else len(params.classes)
     try:
-        model: keras.Model = build(params.chosen_model, params.clean.image_size, outputs, weights)
+        model: keras.Model = network(params.model).build(params.chosen_model, params.clean.image_size, outputs, weights)
     except ValueError as error:
         raise UserError(
             f"models.{params.model} cannot be built at clean.image_size {params.clean.image_size}: {_one_line(error)}"

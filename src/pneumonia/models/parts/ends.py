@@ -1,9 +1,10 @@
 """The two ends that all networks share: the film that goes in, the probabilities that come out."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
-import keras
-from keras import layers
+from pneumonia.models.parts.lazy_keras import keras, layers
 
 
 class Scale(NamedTuple):

@@ -1,29 +1,29 @@
-"""The ways in which a network may say where opacities are: what its map means, for each model of task `localize`."""
+"""How a localiser says where opacities are: what its map means."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
-from pneumonia.localization import centers, masks
-
-Loss = Callable[[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
+from pneumonia.models.parts.lazy_keras import keras
+from pneumonia.params.choices import network
 
 
 @dataclass(frozen=True)
 class Head:
-    """`targets(boxes, size)` is the map, float32 (s, s, C), that the network learns; `loss(targets, maps, probability)`
-    float32 (B,); `decode(map, size)` the candidates, float (K, 5), in pixels, of what it gives.
-    """
+    """What is learnt and read of a map, for boxes in pixels of films of `size` pixels a side."""
 
     targets: Callable[[np.ndarray, int], np.ndarray]
-    loss: Loss
+    """`targets(boxes, size)`: the map, float32 (s, s, C), that is learnt for boxes, float (K, 4)."""
+    loss: Callable[[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
+    """`loss(targets, maps, probability)`: float32 (B,)."""
     decode: Callable[[np.ndarray, int], np.ndarray]
+    """`decode(map, size)`: the candidates, float (K, 5), with their confidence."""
 
 
-HEADS = {
-    "resnet_seg": Head(masks.targets, masks.loss, masks.decode),
-    "centernet": Head(centers.targets, centers.loss, centers.decode),
-}
-"""By the model's name."""
+def find_head(model: str) -> Head | None:
+    """The head of the network with this name, if it is a localiser."""
+    head: Head | None = getattr(network(model), "HEAD", None)
+    return head

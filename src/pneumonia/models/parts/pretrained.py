@@ -1,13 +1,13 @@
 """A published network between the ends that all networks share: transfer learning."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable
 
-import keras
-from keras import layers
-
-from pneumonia.models.ends import Scale, film_input, probabilities
-from pneumonia.parameter_blocks import Pretrained
+from pneumonia.models.parts.ends import Scale, film_input, probabilities
+from pneumonia.models.parts.lazy_keras import keras, layers
+from pneumonia.models.parts.settings import Pretrained
 
 FIRST_HEAD_LAYER = "head_pool"
 BATCH_NORM_MOMENTUM = 0.9  # from random weights: Keras' 0.99 needs some hundred steps before validation means anything

@@ -2,18 +2,19 @@
 CVPR 2016) at half its width. 2.8 M parameters.
 """
 
-import keras
-from keras import layers
+from __future__ import annotations
 
-from pneumonia.models.ends import UNIT, film_input, probabilities
-from pneumonia.parameter_blocks import Scratch
+from pneumonia.models.parts.ends import UNIT, film_input, probabilities
+from pneumonia.models.parts.lazy_keras import keras, layers
+from pneumonia.models.parts.settings import Scratch
 
+Settings = Scratch
 INPUT_SIZE = 128  # where it costs a CPU little
 BATCH_NORM_MOMENTUM = 0.97  # of 0.99 the mean takes some hundred steps to settle, of 0.9 validation jumps about
 
 
-def build(settings: Scratch, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network with random weights (see `models`); `weights` is None, there are no published ones.
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network with random weights (see `models.parts.building`); `weights` is None, there are no published ones.
 
     Raises:
         ValueError: `image_size` is under 32, which five halvings leave nothing of.

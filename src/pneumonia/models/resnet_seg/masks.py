@@ -1,11 +1,13 @@
 """Boxes as a mask: each pixel's probability of opacity, and the boxes around its connected components."""
 
-import keras
+from __future__ import annotations
+
 import numpy as np
-from keras import ops
 from scipy import ndimage
 
-from pneumonia.localization.boxes import paint
+from pneumonia.annotations.boxes import paint
+from pneumonia.models.parts.head import Head
+from pneumonia.models.parts.lazy_keras import keras, ops
 
 MASK_THRESHOLD = 0.5
 """From which probability on a pixel belongs to a component."""
@@ -46,3 +48,6 @@ def decode(mask: np.ndarray, size: int) -> np.ndarray:
             width, height = columns.stop - columns.start, rows.stop - rows.start
             boxes.append([columns.start, rows.start, width, height, pixels[rows, columns][inside].mean()])
     return np.array(boxes, float).reshape(-1, 5)
+
+
+HEAD = Head(targets, loss, decode)

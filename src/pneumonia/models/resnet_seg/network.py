@@ -3,19 +3,34 @@ the RSNA challenge. Pre-activation blocks (He et al., Identity Mappings in Deep 
 halvings.
 """
 
-import keras
-from keras import layers
+from __future__ import annotations
 
-from pneumonia.models.ends import UNIT, film_input
-from pneumonia.parameter_blocks import ResNetSeg
+from typing import Annotated
+
+from pydantic import Field, StrictInt
+
+from pneumonia.models.parts.ends import UNIT, film_input
+from pneumonia.models.parts.lazy_keras import keras, layers
+from pneumonia.models.parts.settings import Scratch
+from pneumonia.models.resnet_seg.masks import HEAD
+
+__all__ = ["HEAD", "INPUT_SIZE", "Settings", "build"]
+
+
+class Settings(Scratch):
+    """Its block in params.yaml."""
+
+    filters: Annotated[StrictInt, Field(ge=4, le=256)]
+
 
 INPUT_SIZE = 256
 HALVINGS = 4
 BATCH_NORM_MOMENTUM = 0.9  # as in those notebooks; of 0.99 the mean takes some hundred steps to settle
 
 
-def build(settings: ResNetSeg, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models`) with two outputs: the mask float32 (B, S, S, 1), and its maximum `probability` (B, 1).
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network (see `models.parts.building`) with two outputs: the mask float32 (B, S, S, 1), and its maximum, the
+    `probability` (B, 1).
 
     Raises:
         ValueError: `image_size` cannot be halved four times.

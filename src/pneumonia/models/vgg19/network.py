@@ -1,15 +1,17 @@
 """VGG-19 (Simonyan, Zisserman, Very Deep Convolutional Networks, ICLR 2015) with a pooled head. 20.0 M parameters."""
 
-import keras
+from __future__ import annotations
 
-from pneumonia.models.ends import CENTRED
-from pneumonia.models.pretrained import build_pretrained
-from pneumonia.parameter_blocks import Pretrained
+from pneumonia.models.parts.ends import CENTRED
+from pneumonia.models.parts.lazy_keras import keras
+from pneumonia.models.parts.pretrained import build_pretrained
+from pneumonia.models.parts.settings import Pretrained
 
+Settings = Pretrained
 INPUT_SIZE = 224  # as published
 
 
-def build(settings: Pretrained, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models` and `models.pretrained`)."""
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network (see `models.parts.building` and `models.parts.pretrained`)."""
     application = keras.applications.VGG19
     return build_pretrained(application, CENTRED, 32, settings, image_size, outputs, weights)

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pneumonia.cleaning_report import reason_kind, write_report
-from pneumonia.compute import parallel_map
 from pneumonia.errors import UserError
-from pneumonia.files import whole_directory
-from pneumonia.packing import FACTS, pack_film, pixel_hashes
-from pneumonia.parameter_blocks import Compute
-from pneumonia.params import Params
-from pneumonia.sources.raw import BOX_COLUMNS, INDEX_COLUMNS, read_index
+from pneumonia.outputs import whole_directory
+from pneumonia.params.load import Params
+from pneumonia.params.stages import Compute
+from pneumonia.preparation.cleaning.clean_one import FACTS, pack_film, pixel_hashes
+from pneumonia.preparation.cleaning.report import reason_kind, write_report
+from pneumonia.sources.parts.raw import BOX_COLUMNS, INDEX_COLUMNS, read_index
+from pneumonia.workers import parallel_map
 
 log = logging.getLogger(__name__)
 

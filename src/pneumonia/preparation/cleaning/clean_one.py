@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumonia.radiograph import UnreadableRadiograph, read_radiograph, refuse_unusable, resize
+from pneumonia.radiographs.radiograph import UnreadableRadiograph
+from pneumonia.radiographs.read import read_radiograph, refuse_unusable, resize
 
 FACTS = ["width", "height", "mode", "format", "quality", "bytes", "view", "sex", "age", "spacing"]
 """What is kept of a film beside its pixels: columns of `index.csv`."""

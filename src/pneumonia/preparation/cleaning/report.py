@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pneumonia.box_report import plot_box_samples, plot_boxes, summarize_boxes
-from pneumonia.files import whole_directory, whole_file
-from pneumonia.labels import LABELS
-from pneumonia.population_report import known_facts, plot_population, summarize_population
-from pneumonia.radiograph import read_radiograph
+from pneumonia.annotations.labels import LABELS
+from pneumonia.outputs import whole_directory, whole_file
+from pneumonia.preparation.cleaning.box_report import plot_box_samples, plot_boxes, summarize_boxes
+from pneumonia.preparation.cleaning.population_report import known_facts, plot_population, summarize_population
+from pneumonia.radiographs.read import read_radiograph
 
 SAMPLES_PER_LABEL = 8
 FILMS_PER_HISTOGRAM = 32  # of a label; to show the greys before, so many films are decoded once more

@@ -11,12 +11,20 @@ import sys
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from pneumonia.deidentification import patient_hash
 from pneumonia.errors import UserError
-from pneumonia.parameter_blocks import Compute, Folder
-from pneumonia.params import user_path
-from pneumonia.sources.raw import Film, write_index
-from pneumonia.sources.tree import copy_films, list_films
+from pneumonia.params.blocks import PathText, SourceBlock
+from pneumonia.params.paths import user_path
+from pneumonia.params.stages import Compute
+from pneumonia.radiographs.deidentification import patient_hash
+from pneumonia.sources.parts.folder_listing import copy_films, list_films
+from pneumonia.sources.parts.raw import Film, write_index
+
+
+class Settings(SourceBlock):
+    """Its block in params.yaml."""
+
+    path: PathText | None
+
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm")
 SPLITS = {"train": "train", "val": "train", "valid": "train", "test": "test"}
@@ -36,7 +44,7 @@ PLACEHOLDER_SHARE, PLACEHOLDER_FILMS = 0.1, 20
 _LAYOUT = "class/*.{jpg,jpeg,png,dcm} or split/class/*"
 
 
-def fetch(settings: Folder, directory: Path, compute: Compute) -> None:
+def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     """Copy the films below `settings.path` into `directory` (see `sources.raw`); a corrupt one is left to `clean`.
 
     Raises:

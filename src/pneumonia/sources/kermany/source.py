@@ -17,15 +17,16 @@ from collections import Counter
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from pneumonia.errors import UserError
-from pneumonia.parameter_blocks import Compute, Kermany
-from pneumonia.params import user_path
-from pneumonia.sources.archive import extract_members, list_members
-from pneumonia.sources.fetching import Download, cache_directory, fetch_file, provenance
-from pneumonia.sources.raw import Film, write_index
-from pneumonia.sources.tree import copy_films, list_films
+from pneumonia.params.blocks import PathText, SourceBlock
+from pneumonia.params.paths import user_path
+from pneumonia.params.stages import Compute
+from pneumonia.sources.parts.archive import extract_members, list_members
+from pneumonia.sources.parts.fetching import Download, cache_directory, fetch_file, provenance
+from pneumonia.sources.parts.folder_listing import copy_films, list_films
+from pneumonia.sources.parts.raw import Film, write_index
 
 MENDELEY = Download(
     url="https://data.mendeley.com/public-files/datasets/rscbjbr9sj/files/f12eaf6d-6023-432f-acc9-80c9d7393433/file_downloaded",
@@ -55,7 +56,14 @@ _NAMES = (
 )
 
 
-def fetch(settings: Kermany, directory: Path, compute: Compute) -> None:
+class Settings(SourceBlock):
+    """Its block in params.yaml."""
+
+    path: PathText | None
+    origin: Literal["mendeley", "kaggle"]
+
+
+def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     """Fill `directory` with the films as they were published (see `sources.raw`).
 
     Raises:

@@ -9,14 +9,22 @@ The archive tells normal from pneumonia and nothing else: neither bacterial from
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from pneumonia.compute import parallel_map
-from pneumonia.parameter_blocks import Compute, MedMnist
-from pneumonia.sources.fetching import Download, cache_directory, fetch_file, provenance
-from pneumonia.sources.raw import Film, write_index
+from pneumonia.params.blocks import SourceBlock
+from pneumonia.params.stages import Compute
+from pneumonia.sources.parts.fetching import Download, cache_directory, fetch_file, provenance
+from pneumonia.sources.parts.raw import Film, write_index
+from pneumonia.workers import parallel_map
+
+
+class Settings(SourceBlock):
+    """Its block in params.yaml."""
+
+    size: Literal[28, 64, 128, 224]
 
 
 def _published(file: str, md5: str) -> Download:
@@ -38,7 +46,7 @@ WARNING = "PneumoniaMNIST names no patients: each film is its own, and films of 
 _OFFICIAL_SPLITS = {"train": "train", "val": "train", "test": "test"}
 
 
-def fetch(settings: MedMnist, directory: Path, compute: Compute) -> None:
+def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     """Fill `directory` with the films as lossless greyscale PNGs (see `sources.raw`); `val` counts as train.
 
     Raises:

@@ -1,18 +1,17 @@
-"""Where radiographs come from: a module a source, each with `fetch(settings, directory, compute)`."""
+"""The films of the source that params.yaml names: `fetch(settings, directory, compute)` of `sources/NAME/source.py`."""
 
-from importlib import import_module
 from pathlib import Path
 
-from pneumonia.files import whole_directory
-from pneumonia.params import Params
+from pneumonia.outputs import whole_directory
+from pneumonia.params.choices import source
+from pneumonia.params.load import Params
 
 
 def download(params: Params, raw: Path) -> None:
-    """Fill `raw` (see `sources.raw`) from the chosen dataset, wholly or not at all.
+    """Fill `raw` (see `sources.parts.raw`) from the chosen source, wholly or not at all.
 
     Raises:
         UserError: a path, an archive or a download that cannot be used.
     """
-    source = import_module(f"pneumonia.sources.{params.dataset}")
     with whole_directory(raw) as directory:
-        source.fetch(getattr(params.datasets, params.dataset), directory, params.compute)
+        source(params.dataset).fetch(params.chosen_source, directory, params.compute)

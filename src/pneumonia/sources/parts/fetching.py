@@ -11,7 +11,7 @@ import requests
 from filelock import FileLock
 
 from pneumonia.errors import UserError
-from pneumonia.files import whole_file
+from pneumonia.outputs import whole_file
 
 _CHUNK = 1 << 20  # bytes a read; pooch's own 1 KiB costs more than the transfer
 _TIMEOUT = 60  # seconds without a byte

@@ -8,19 +8,34 @@ import functools
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pydicom
 import scipy.fft
 from PIL import Image, ImageDraw
+from pydantic import Field, StrictInt
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 from scipy.ndimage import gaussian_filter
 
-from pneumonia.compute import parallel_map
-from pneumonia.parameter_blocks import Compute, Phantom
-from pneumonia.sources.raw import Box, Film, write_index
-from pneumonia.sources.thorax import FULL_LUNG, Anatomy, Chest, Map, Pose, draw_anatomy, draw_chest
+from pneumonia.params.blocks import SourceBlock, Whole
+from pneumonia.params.stages import Compute
+from pneumonia.sources.parts.raw import Box, Film, write_index
+from pneumonia.sources.phantom.thorax import FULL_LUNG, Anatomy, Chest, Map, Pose, draw_anatomy, draw_chest
+from pneumonia.workers import parallel_map
+
+HAS_BOXES = True
+
+
+class Settings(SourceBlock):
+    """Its block in params.yaml."""
+
+    patients: Annotated[StrictInt, Field(ge=1, le=100_000)]
+    image_size: Annotated[StrictInt, Field(ge=64, le=2048)]
+    format: Literal["jpeg", "png", "dicom"]
+    seed: Whole
+
 
 DIAGNOSES = {"normal": 0.27, "bacterial": 0.46, "viral": 0.27}
 """The shares among patients, about those of the Kermany films."""
@@ -36,7 +51,7 @@ CENTRES = [(0.40, -0.46), (0.50, -0.08), (0.55, 0.20), (0.32, 0.16)]
 NOISE_GRID = 128
 
 
-def fetch(settings: Phantom, directory: Path, compute: Compute) -> None:
+def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     """Make the films of `settings.patients` patients in `directory`, an empty one (see `sources.raw`).
 
     A film depends on the seed, its patient's number and its own alone: more patients leave the first ones as they are.
@@ -47,11 +62,11 @@ def fetch(settings: Phantom, directory: Path, compute: Compute) -> None:
     for patient_films, patient_boxes in parallel_map(make, range(settings.patients), compute, "making phantoms"):
         films += patient_films
         boxes += patient_boxes
-    source = {"name": "phantom", "licence": "MIT (generated)", **settings.model_dump()}
+    source = {"name": "phantom", "licence": "MIT (generated)", **settings.model_dump(exclude={"recommended"})}
     write_index(directory, films, source, boxes)
 
 
-def make_patient(settings: Phantom, directory: Path, number: int) -> tuple[list[Film], list[Box]]:
+def make_patient(settings: Settings, directory: Path, number: int) -> tuple[list[Film], list[Box]]:
     """Write the films of one patient; their rows of `index.csv` and of `boxes.csv`."""
     rng = _generator(settings.seed, number)
     label = str(rng.choice(list(DIAGNOSES), p=list(DIAGNOSES.values())))

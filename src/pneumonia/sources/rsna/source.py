@@ -18,16 +18,27 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from pneumonia.compute import parallel_map
-from pneumonia.deidentification import read_header
 from pneumonia.errors import UserError
-from pneumonia.parameter_blocks import Compute, Rsna
-from pneumonia.params import user_path
-from pneumonia.sources.archive import extract_members, list_members
-from pneumonia.sources.fetching import provenance
-from pneumonia.sources.raw import BOX_COLUMNS, Box, Film, write_index
-from pneumonia.sources.rsna_tables import BOXES, CLASSES, PATIENTS, Tables, read_tables
-from pneumonia.sources.tree import copy_films, list_films
+from pneumonia.params.blocks import PathText, SourceBlock
+from pneumonia.params.paths import user_path
+from pneumonia.params.stages import Compute
+from pneumonia.radiographs.deidentification import read_header
+from pneumonia.sources.parts.archive import extract_members, list_members
+from pneumonia.sources.parts.fetching import provenance
+from pneumonia.sources.parts.folder_listing import copy_films, list_films
+from pneumonia.sources.parts.raw import BOX_COLUMNS, Box, Film, write_index
+from pneumonia.sources.rsna.tables import BOXES, CLASSES, PATIENTS, Tables, read_tables
+from pneumonia.workers import parallel_map
+
+HAS_BOXES = True
+LABELS_OPACITIES = True
+
+
+class Settings(SourceBlock):
+    """Its block in params.yaml."""
+
+    path: PathText | None
+
 
 COMPETITION = "rsna-pneumonia-detection-challenge"
 LICENCE = "the challenge's rules; attribution: RSNA, Shih et al. 2019, Wang et al. 2017 (NIH Clinical Center)"
@@ -51,7 +62,7 @@ class Challenge:
     test_films: int
 
 
-def fetch(settings: Rsna, directory: Path, compute: Compute) -> None:
+def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     """Fill `directory` with the films as they were published (see `sources.raw`).
 
     Parts of the challenge are common, so a film without a label, or a label without a film, is left out with a warning.

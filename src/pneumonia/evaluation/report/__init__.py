@@ -1,0 +1,1 @@
+"""What evaluation writes: tables, pictures, the page, the model card."""

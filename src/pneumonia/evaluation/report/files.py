@@ -1,0 +1,127 @@
+"""What `reports/evaluation/` holds: tables as CSV, and everything as pictures."""
+
+import logging
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
+
+from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
+from pneumonia.evaluation.calibration import (
+    brier_score,
+    expected_calibration_error,
+    plot_reliability,
+    reliability_table,
+)
+from pneumonia.evaluation.encoding import encoding_report
+from pneumonia.evaluation.metrics import SICK, one_against_rest, pr_curve, roc_curve
+from pneumonia.evaluation.parts import Part
+from pneumonia.evaluation.receptive_field import effective_receptive_field, layer_table, plot_receptive_field
+from pneumonia.evaluation.report.plots import plot_confusion, plot_curves
+from pneumonia.evaluation.shortcuts import findings, plot_alterations, shortcut_report
+from pneumonia.evaluation.subgroups import figures_by_group, group_films
+from pneumonia.inference.probabilities import predict_classes, probability_of_pneumonia
+
+log = logging.getLogger(__name__)
+
+FILMS_FOR_RECEPTIVE_FIELD = 8
+
+
+def write_calibration(parts: dict[str, Part], directory: Path) -> pd.DataFrame:
+    """Write the reliability of the test films' probabilities; figures of both parts before and after."""
+    rows = []
+    for name, part in parts.items():
+        for when, probabilities in (("before", part.uncalibrated), ("after", part.probabilities)):
+            probability = probability_of_pneumonia(probabilities, part.healthy)
+            rows.append(
+                {
+                    "part": name,
+                    "temperature scaling": when,
+                    "calibration error": expected_calibration_error(part.sick, probability),
+                    "Brier score": brier_score(part.sick, probability),
+                    "log loss": float(log_loss(part.sick, probability, labels=[0, 1])),
+                }
+            )
+    test = parts["test"]
+    shown = {"before": probability_of_pneumonia(test.uncalibrated, test.healthy), "after": test.probability}
+    tables = {when: reliability_table(test.sick, probability) for when, probability in shown.items()}
+    save_picture(plot_reliability(tables), directory / "reliability.png")
+    table = pd.DataFrame(rows)
+    table.to_csv(directory / "calibration.csv", index=False)
+    return table
+
+
+def write_curves(parts: dict[str, Part], names: list[str], threshold: float, directory: Path) -> None:
+    """Write ROC and precision-recall curves of each class, and the confusion matrices."""
+    curves: dict[str, dict[str, tuple[pd.DataFrame, pd.DataFrame]]] = {}
+    for name, part in parts.items():
+        for label, (is_class, probability) in one_against_rest(part.truth, part.probabilities, names).items():
+            roc, pr = roc_curve(is_class, probability), pr_curve(is_class, probability)
+            curves.setdefault(label, {})[name] = (roc, pr)
+            suffix = name if label == SICK else f"{name}_{label}"
+            roc.to_csv(directory / f"roc_{suffix}.csv", index=False)
+            pr.to_csv(directory / f"pr_{suffix}.csv", index=False)
+        called = predict_classes(part.probabilities, threshold, part.healthy)
+        confusion = pd.DataFrame({"actual": np.array(names)[part.truth], "predicted": np.array(names)[called]})
+        confusion.to_csv(directory / f"confusion_{name}.csv", index=False)
+        counts = confusion_matrix(part.truth, called, labels=range(len(names)))
+        save_picture(plot_confusion(counts, names, name), directory / f"confusion_{name}.png")
+    for label, of_parts in curves.items():
+        name = "curves.png" if label == SICK else f"curves_{label}.png"
+        save_picture(plot_curves(of_parts, label), directory / name)
+
+
+def write_encoding(parts: dict[str, Part], data: Path, directory: Path) -> None:
+    """Write how well pneumonia follows from the encoding, and beside it from the model."""
+    index, split = _read(data / "clean" / "index.csv"), _read(data / "split.csv")
+    table = encoding_report(index.merge(split[["file", "class", "part"]], on="file"))
+    of_model = {name: float(roc_auc_score(part.sick, part.probability)) for name, part in parts.items()}
+    table.loc[len(table)] = {"property": "the model, for comparison", "train": np.nan, **of_model}
+    table.to_csv(directory / "encoding.csv", index=False)
+
+
+def write_alterations(parts: dict[str, Part], images: np.ndarray, draws: int, directory: Path) -> list[str]:
+    """Write what is left of the score on altered films; what that says of the model on test films, in words."""
+    reports = {
+        name: shortcut_report(part.altered, part.sick, part.scored.patients, draws) for name, part in parts.items()
+    }
+    for name, report in reports.items():
+        report.to_csv(directory / f"alterations_{name}.csv", index=False)
+    sick = parts["test"].films["image"].to_numpy()[np.argmax(parts["test"].sick)]
+    save_picture(plot_alterations(images[sick], reports["test"]), directory / "alterations.png")
+    return findings(reports["test"])
+
+
+def write_groups(test: pd.DataFrame, data: Path, directory: Path) -> None:
+    """Write the calls of the test films by group."""
+    facts = _read(data / "clean" / "index.csv")
+    facts = facts.set_index("file").loc[test["file"]].reset_index()
+    sick, called = (~test[column].isin(WITHOUT_PNEUMONIA).to_numpy() for column in ("class", "predicted"))
+    right = (test["class"] == test["predicted"]).to_numpy()
+    figures_by_group(group_films(facts), sick, called, right).to_csv(directory / "groups_test.csv", index=False)
+
+
+def write_receptive_field(model: keras.Model, images: np.ndarray, rows: np.ndarray, directory: Path) -> None:
+    """Write what each layer sees, and of `rows` of the packed `images` what the probability depends on."""
+    films = images[rows[:: max(1, len(rows) // FILMS_FOR_RECEPTIVE_FIELD)][:FILMS_FOR_RECEPTIVE_FIELD]][..., None]
+    table = layer_table(model)
+    table.to_csv(directory / "receptive_field.csv", index=False)
+    try:
+        effective = effective_receptive_field(model, films)
+    except ValueError as error:  # a network whose units are all dead is bad news, and its figures are to say so
+        log.warning("no effective receptive field: %s", error)
+        return
+    save_picture(plot_receptive_field(table, effective, films[0, ..., 0]), directory / "receptive_field.png")
+
+
+def _read(table: Path) -> pd.DataFrame:
+    """`index.csv` or `split.csv`: a patient's name may look like a number, and a missing one is not a number."""
+    return pd.read_csv(table, dtype={"patient": str, "file": str}, keep_default_na=False)
+
+
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write a PNG."""
+    figure.savefig(path, dpi=100)

@@ -1,0 +1,1 @@
+"""CenterNet, an anchor-free detector on another network."""

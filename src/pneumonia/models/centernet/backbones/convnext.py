@@ -1,0 +1,1 @@
+../../convnext/network.py

@@ -1,0 +1,1 @@
+../../densenet121/network.py

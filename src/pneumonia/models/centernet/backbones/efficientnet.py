@@ -1,0 +1,1 @@
+../../efficientnet/network.py

@@ -1,0 +1,1 @@
+../../efficientnet_lite/network.py

@@ -1,0 +1,1 @@
+../../mobilenet/network.py

@@ -1,0 +1,1 @@
+"""The separable CNN of the notebooks."""

@@ -1,0 +1,1 @@
+"""What several networks share: their ends, their settings, their weights, their building."""

@@ -1,0 +1,33 @@
+"""The networks and sources that `params.yaml` may choose from, found where they lie: a folder each.
+
+`models/NAME/network.py` has `Settings`, `INPUT_SIZE` and `build`, and a localiser `HEAD` (see `models.parts.head`).
+`sources/NAME/source.py` has `Settings` and `fetch`, with `HAS_BOXES = True` where it says where opacities are, and
+`LABELS_OPACITIES = True` where a film is labelled by whether it shows one, and not by what it is. None of them imports
+Keras before it builds, so their settings are checked at once.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def networks() -> list[str]:
+    """The names of all networks."""
+    return sorted(file.parent.name for file in PACKAGE.glob("models/*/network.py"))
+
+
+def sources() -> list[str]:
+    """The names of all sources."""
+    return sorted(file.parent.name for file in PACKAGE.glob("sources/*/source.py"))
+
+
+def network(name: str) -> ModuleType:
+    """The module of one of `networks`."""
+    return import_module(f"pneumonia.models.{name}.network")
+
+
+def source(name: str) -> ModuleType:
+    """The module of one of `sources`."""
+    return import_module(f"pneumonia.sources.{name}.source")

@@ -1,0 +1,110 @@
+"""What the block of each stage in `params.yaml` may hold."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, StrictInt, field_validator
+
+from pneumonia.params.blocks import Block, Positive, Rate, Recipe, Share, ShareOrAll, Whole
+
+
+class Compute(Block):
+    """Where work on many files is spread."""
+
+    scheduler: str
+    workers: StrictInt
+
+    @field_validator("scheduler")
+    @classmethod
+    def _known_scheduler(cls, scheduler: str) -> str:
+        if not re.fullmatch(r"local|tcp://.+:\d+", scheduler):
+            raise ValueError(f"is {scheduler!r}; it should be local or tcp://host:port")
+        return scheduler
+
+    @field_validator("workers")
+    @classmethod
+    def _some_workers(cls, workers: int) -> int:
+        if workers != -1 and not 1 <= workers <= 1024:
+            raise ValueError(f"is {workers}; it should be -1 (one a core) or a whole number from 1 to 1024")
+        return workers
+
+
+class Clean(Block):
+    """See `preparation.cleaning.clean`."""
+
+    image_size: Annotated[StrictInt, Field(ge=32, le=1024)]
+    min_size: Positive
+    max_rejected: ShareOrAll
+
+
+class Split(Block):
+    """See `preparation.splitting`."""
+
+    val_per_class: Positive
+    test_fraction: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Rebalance(Block):
+    """See `preparation.rebalancing`."""
+
+    method: Literal["none", "class_weight", "oversample", "undersample", "augment"]
+
+
+class Augmentation(Block):
+    """See `training.augmentation`."""
+
+    apply_to: Literal["all", "repeats", "none"]
+    strength: ShareOrAll
+    least_share: ShareOrAll
+    rotation: Annotated[float, Field(ge=0, le=3.15)]
+    zoom: Share
+    shift: Share
+    horizontal_flip: StrictBool
+    gamma: Share
+    contrast: Share
+    brightness: Share
+    noise: Share
+    blur: ShareOrAll
+    compression: Annotated[float, Field(ge=0, le=10)]
+
+
+class Train(Recipe):
+    """See `training.fitting`."""
+
+    epochs: Positive
+    batch_size: Positive
+    schedule: Literal["constant", "cosine", "plateau"]
+    warmup_epochs: Whole
+    loss: Literal["cross_entropy", "focal"]
+    cutmix: Annotated[float, Field(ge=0, le=10)]
+    exchanged_surroundings: ShareOrAll
+    initial_bias: StrictBool
+    clip_norm: Annotated[float, Field(ge=0)]
+    monitor: Literal["val_loss", "val_auc"]
+    patience: Positive
+    precision: Literal["auto", "float32", "bfloat16"]
+    augmentation: Augmentation
+
+
+class Evaluate(Block):
+    """See `evaluation.evaluate`."""
+
+    threshold: Literal["youden", "sensitivity", "cost"]
+    sensitivity: Annotated[float, Field(gt=0, lt=1)]
+    cost_of_miss: Annotated[float, Field(gt=0)]
+    cross_fit: StrictBool
+    stressed: StrictBool
+    draws: Annotated[StrictInt, Field(ge=200, le=100_000)]
+
+
+class Localize(Block):
+    """See `evaluation.boxes.tuning`."""
+
+    nms_iou: Annotated[list[ShareOrAll], Field(min_length=1)]
+    shrink: Annotated[list[Rate], Field(min_length=1)]
+
+
+class Tracking(Block):
+    """See `registry.store`."""
+
+    experiment: Annotated[str, Field(min_length=1)]

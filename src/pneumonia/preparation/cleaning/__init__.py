@@ -1,0 +1,1 @@
+"""The clean stage: films decoded once, checked, packed and told of."""

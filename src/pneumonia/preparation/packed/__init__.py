@@ -1,0 +1,1 @@
+"""The packed films, read back by the stages that follow."""

@@ -1,0 +1,1 @@
+"""One file, JPEG, PNG or DICOM, becomes one grey array."""

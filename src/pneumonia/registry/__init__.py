@@ -1,0 +1,1 @@
+"""What MLflow keeps: runs, their comparison, the versions of a model."""

@@ -1,0 +1,71 @@
+"""Runs found in the MLflow store, and two of them compared."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from pneumonia.errors import UserError
+from pneumonia.evaluation.comparison import TABLES, Predictions, compare
+from pneumonia.params.load import load_params
+from pneumonia.registry.version_files import existing_store
+
+
+def compare_runs(first: str, second: str, part: str) -> pd.DataFrame:
+    """The paired comparison (see `compare`) of two runs of the experiment in params.yaml, each as `find_run` finds it.
+
+    Raises:
+        UserError: no such run, one that was not evaluated, or other films.
+    """
+    experiment = load_params().tracking.experiment
+    mlflow.set_tracking_uri(existing_store())
+    client = MlflowClient()
+    one, other = (read_predictions(find_run(client, experiment, named).info.run_id) for named in (first, second))
+    return compare(one, other, part)
+
+
+def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
+    """The run with this id, or the start of one; or the finished run of this name, or of this DVC experiment.
+
+    Raises:
+        UserError: there is none, or more than one.
+    """
+    known = client.get_experiment_by_name(experiment)
+    runs = client.search_runs([known.experiment_id], max_results=5000) if known else []
+    for is_named in (
+        lambda run: run.info.run_id == named,
+        lambda run: run.info.status == "FINISHED" and named in (run.info.run_name, run.data.tags.get("dvc.experiment")),
+        lambda run: len(named) >= 4 and run.info.run_id.startswith(named),
+    ):
+        found = [run for run in runs if is_named(run)]
+        if len(found) > 1:
+            ids = ", ".join(run.info.run_id[:8] for run in found[:5])
+            raise UserError(f"run {named!r} is not one but {len(found)}; it may be one of their ids: {ids}")
+        if found:
+            return found[0]
+    latest = ", ".join(f"{run.info.run_name} ({run.info.run_id[:8]})" for run in runs[:5]) or "none is there"
+    raise UserError(f"run {named!r} is not in experiment {experiment!r}; it may be {latest}")
+
+
+def read_predictions(run_id: str) -> Predictions:
+    """What a run predicted.
+
+    Raises:
+        UserError: the run was not evaluated.
+    """
+    tables: list[Path] = []
+    with TemporaryDirectory() as directory:
+        for name in TABLES:
+            place = f"reports/{name}"
+            try:
+                tables.append(Path(mlflow.artifacts.download_artifacts(None, run_id, place, directory)))
+            except (MlflowException, OSError) as error:
+                if tables:
+                    break  # no localiser
+                may_be = "it may be a run that `dvc repro` has evaluated"
+                raise UserError(f"run {run_id} has no {place}; {may_be}") from error
+        return Predictions.read(tables)

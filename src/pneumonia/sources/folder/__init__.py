@@ -1,0 +1,1 @@
+"""A folder of your own films."""

@@ -1,0 +1,1 @@
+"""PneumoniaMNIST: the films of Kermany et al., square and small."""

@@ -1,0 +1,1 @@
+"""What several sources share: downloads, archives, folders, and what data/raw holds."""

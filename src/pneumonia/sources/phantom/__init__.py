@@ -1,0 +1,1 @@
+"""Generated films, for a machine without films and without a network."""

@@ -1,0 +1,1 @@
+"""The films of the RSNA challenge of 2018: DICOM, with boxes around opacities."""

@@ -1,0 +1,1 @@
+"""A network learns: batches, augmentation, fitting, resuming."""
