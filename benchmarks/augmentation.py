@@ -13,7 +13,7 @@ import numpy as np
 from keras import layers
 
 from pneumonia.params.load import load_params
-from pneumonia.training.augmentation import Augment, draw
+from pneumonia.training.augmentation import Augment, draw_pose_and_tone
 from pneumonia.training.devices import describe
 
 BATCH, ROUNDS = 32, 12
@@ -49,7 +49,7 @@ def ours(size: int, without: dict[str, float]) -> tuple[keras.Model, Any]:
     settings = load_params(Path(__file__).parents[1] / "params.yaml").train.augmentation
     settings = settings.model_copy(update={"strength": 1.0, "horizontal_flip": True, **without})
     films = np.random.default_rng(0).integers(0, 255, (BATCH, size, size, 1), dtype=np.uint8)
-    pose, tone = draw(np.random.default_rng(0), np.ones(BATCH, bool), size, settings)
+    pose, tone = draw_pose_and_tone(np.random.default_rng(0), np.ones(BATCH, bool), size, settings)
     augment = Augment(settings, 0)
     return Always(lambda batch: augment(**batch, training=True)), {"image": films, "pose": pose, "tone": tone}
 

@@ -28,7 +28,7 @@ from PIL import Image
 from pneumonia.annotations.labels import class_names
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.familiarity import fit
-from pneumonia.inference.predictor import BATCH, Classifier
+from pneumonia.inference.predictor import BATCH, Predictor
 from pneumonia.models.cnn import network as cnn
 from pneumonia.params.load import load_params
 from pneumonia.radiographs.read import read_radiograph, resize
@@ -52,7 +52,7 @@ def main() -> None:
         register(work / "model", np.stack([resize(read_radiograph(file).pixels, SIZE) for file in files]))
         print(f"{describe()}, cnn at {SIZE} x {SIZE}, {len(files)} films, medians")
         latency(files[0].read_bytes())
-        throughput(Classifier.load(work / "model"), (files * FILMS)[:FILMS])
+        throughput(Predictor.load(work / "model"), (files * FILMS)[:FILMS])
         start(files[0])
 
 
@@ -127,14 +127,14 @@ def server() -> Iterator[http.client.HTTPConnection]:
         process.wait()
 
 
-def throughput(classifier: Classifier, files: list[Path]) -> None:
+def throughput(classifier: Predictor, files: list[Path]) -> None:
     images = np.stack([resize(read_radiograph(file).pixels, SIZE) for file in files])
 
     def packed() -> None:
         for start in range(0, len(images), BATCH):
             classifier.probabilities(images[start : start + BATCH])
 
-    packed_seconds, files_seconds = by_turns(ROUNDS, packed, lambda: list(classifier.answers(files)))
+    packed_seconds, files_seconds = by_turns(ROUNDS, packed, lambda: list(classifier.predict_files(files)))
     print(f"{'packed films, network alone':34}{len(files) / packed_seconds:8.0f} films/s")
     print(f"{'the same from JPEG files':34}{len(files) / files_seconds:8.0f} films/s")
     print(f"{'ratio':34}{packed_seconds / files_seconds:8.2f}   (wanted: 0.9 at the least)")

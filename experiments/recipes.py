@@ -25,7 +25,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from pneumonia.annotations.labels import class_names, count_healthy, to_classes
 from pneumonia.errors import UserError, exit_on_user_error
 from pneumonia.evaluation.alterations import WITHOUT_LUNGS
-from pneumonia.evaluation.metrics import figures
+from pneumonia.evaluation.metrics import compute_metrics
 from pneumonia.evaluation.parts import Part, predict_parts, probabilities_of
 from pneumonia.evaluation.shortcuts import stressed_auc
 from pneumonia.inference.probabilities import probability_of_pneumonia
@@ -131,7 +131,7 @@ def params_with(changes: dict[str, Any], seed: int) -> Params:
 
 def scores(part: Part, names: list[str]) -> dict[str, float]:
     """What recipes are compared by: AUC and balanced accuracy at 0.5 of films as they are, stressed, without lungs."""
-    found = figures(part.truth, part.probabilities, names, 0.5)
+    found = compute_metrics(part.truth, part.probabilities, names, 0.5)
     kinds = ("bacterial_against_viral/roc_auc", "classes/accuracy")
     measured = {
         "roc_auc": found["roc_auc"],

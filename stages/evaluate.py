@@ -37,11 +37,11 @@ def main() -> None:
         partial.write_text(render_report(evaluation, params, training, DATA, REPORTS))
     with continue_run(training.pop("run_id"), params, DATA, history):
         log_training(training)
-        log_evaluation(evaluation.figures, evaluation.intervals, evaluation.findings, REPORTS)
+        log_evaluation(evaluation.metrics, evaluation.intervals, evaluation.findings, REPORTS)
         # Last, and with all of the run logged: a champion's predictions are what the next one is compared with.
         decision = register(params, evaluation, card, DATA, MODELS, REPORTS)
         complete_run()
-    for part, rows in evaluation.intervals.set_index("figure").groupby("part", sort=False):
+    for part, rows in evaluation.intervals.set_index("metric").groupby("part", sort=False):
         shown = (
             f"{name} {rows.at[name, 'value']:.3f} ({rows.at[name, 'low']:.3f} to {rows.at[name, 'high']:.3f})"
             for name in HEADLINES

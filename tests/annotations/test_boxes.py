@@ -7,7 +7,7 @@ from pneumonia.annotations.boxes import by_confidence, follow, iou, paint, resca
 from pneumonia.preparation.cleaning.clean import clean
 from pneumonia.radiographs.read import resize
 from pneumonia.sources.parts.raw import Box, Film, write_index
-from pneumonia.training.augmentation import Augment, draw
+from pneumonia.training.augmentation import Augment, draw_pose_and_tone
 
 SIZE, FILMS = 96, 64
 STILL = {
@@ -38,7 +38,7 @@ def augmented(make_params, films: np.ndarray, **ranges) -> tuple[np.ndarray, np.
     """The films, bool (B, S, S), as training sees them, float (B, S, S), and their poses."""
     changes = STILL | {"train.augmentation.strength": 1} | {f"train.augmentation.{k}": v for k, v in ranges.items()}
     settings = make_params(changes).train.augmentation
-    pose, tone = draw(np.random.default_rng(1), np.ones(len(films), bool), SIZE, settings)
+    pose, tone = draw_pose_and_tone(np.random.default_rng(1), np.ones(len(films), bool), SIZE, settings)
     seen = Augment(settings, 0)(255 * films[..., None].astype(np.uint8), pose, tone, training=True)
     return np.asarray(seen)[..., 0], pose
 

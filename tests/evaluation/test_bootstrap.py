@@ -4,14 +4,14 @@ from scipy.stats import binom, norm
 from sklearn import metrics as sk
 
 from pneumonia.evaluation.bootstrap import (
-    Calls,
+    BinaryPredictions,
     average_precision,
-    binary_figures,
     intervals,
-    kinds_intervals,
     multiclass_intervals,
     paired_difference,
     roc_auc,
+    subtype_intervals,
+    weighted_binary_metrics,
 )
 
 
@@ -118,7 +118,7 @@ def test_three_classes_have_the_mean_auc_and_the_accuracy_over_the_classes():
 def test_two_kinds_are_told_apart_among_their_own_films():
     truth, rng = np.arange(90) % 3, np.random.default_rng(6)
     scores = rng.random((90, 3)) + np.eye(3)[truth] * 0.3
-    table = kinds_intervals(truth, scores / scores.sum(axis=1, keepdims=True), alone(90))
+    table = subtype_intervals(truth, scores / scores.sum(axis=1, keepdims=True), alone(90))
     kinds = truth > 0
     by_ratio = sk.roc_auc_score(truth[kinds] == 2, scores[kinds, 2] / scores[kinds, 1])
     assert table.loc["roc_auc", "value"] == pytest.approx(by_ratio)
@@ -132,7 +132,9 @@ def test_a_better_run_is_told_from_one_that_is_the_same():
     alike = np.clip(good + rng.normal(0, 0.01, 400), 0, 1)
 
     def figures_of(probability):
-        return lambda weights: binary_figures(sick, Calls(probability, probability >= 0.5), weights)
+        return lambda weights: weighted_binary_metrics(
+            sick, BinaryPredictions(probability, probability >= 0.5), weights
+        )
 
     first, second, third = map(figures_of, (poor, good, alike))
     table = paired_difference(first, second, alone(400))

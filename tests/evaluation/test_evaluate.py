@@ -11,7 +11,7 @@ from pneumonia.evaluation.evaluate import evaluate
 from pneumonia.evaluation.report.card import render_card
 from pneumonia.evaluation.report.page import render_report
 from pneumonia.inference.decision import Decision
-from pneumonia.inference.predictor import Answer, Classifier
+from pneumonia.inference.predictor import Prediction, Predictor
 
 HISTORY = pd.DataFrame(
     {
@@ -82,11 +82,11 @@ def test_every_film_is_predicted_and_all_figures_are_those_of_the_predictions(da
 
     test = predictions[predictions["part"] == "test"]
     sensitivity = (test.loc[test["class"] == "pneumonia", "predicted"] == "pneumonia").mean()
-    assert outcome.figures["test"]["sensitivity"] == pytest.approx(sensitivity)
-    assert json.loads((reports / "metrics.json").read_text()) == outcome.figures
-    rows = outcome.intervals.set_index(["part", "figure"])
+    assert outcome.metrics["test"]["sensitivity"] == pytest.approx(sensitivity)
+    assert json.loads((reports / "metrics.json").read_text()) == outcome.metrics
+    rows = outcome.intervals.set_index(["part", "metric"])
     assert rows.loc[("test", "sensitivity"), "value"] == pytest.approx(sensitivity)
-    assert rows.loc[("test", "roc_auc"), "low"] <= outcome.figures["test"]["roc_auc"]
+    assert rows.loc[("test", "roc_auc"), "low"] <= outcome.metrics["test"]["roc_auc"]
     frozen = outcome.choices[
         (outcome.choices["rule"] == "sensitivity") & (outcome.choices["chosen_on"] == "stressed, cross-fitted")
     ]
@@ -105,8 +105,8 @@ def test_what_is_left_in_models_is_the_classifier_that_was_evaluated(data, make_
     film = tmp_path / "film.png"
     Image.fromarray(np.load(data / "clean" / "images.npy")[41]).save(film)
     predicted = pd.read_csv(tmp_path / "reports" / "predictions.csv").set_index("file").loc["41.png"]
-    [answer] = Classifier.load(models).answers([film])
-    assert isinstance(answer, Answer)
+    [answer] = Predictor.load(models).predict_files([film])
+    assert isinstance(answer, Prediction)
     assert (answer.label, answer.probability) == (predicted["predicted"], pytest.approx(predicted["probability"]))
 
 
@@ -129,7 +129,7 @@ def test_stressed_films_have_a_score_and_may_choose_the_threshold(data, make_par
     table = pd.read_csv(reports / "evaluation" / "alterations_val.csv").set_index("films")["roc_auc"]
     stresses = table.drop(["as it is", *WITHOUT_LUNGS])
     assert len(stresses) == 8
-    assert outcome.figures["val"]["stress/roc_auc"] == pytest.approx(stresses.mean())
+    assert outcome.metrics["val"]["stress/roc_auc"] == pytest.approx(stresses.mean())
     choices = outcome.choices.set_index(["rule", "chosen_on"])["threshold"]
     assert outcome.decision.threshold == choices["sensitivity", "stressed, cross-fitted"]
     assert outcomes[0].decision.threshold == choices["sensitivity", "cross-fitted"] != outcome.decision.threshold
@@ -169,10 +169,10 @@ def test_three_classes_give_a_probability_each_and_a_page_and_a_card(data, make_
     for name in ("roc_test.csv", "roc_test_viral.csv", "pr_val_normal.csv", "curves_bacterial.png"):
         assert (reports / "evaluation" / name).stat().st_size
     figures = {"classes/roc_auc", "classes/accuracy", "bacterial_against_viral/roc_auc"}
-    assert figures <= set(outcome.intervals["figure"])
-    rows = outcome.intervals.set_index(["part", "figure"])
+    assert figures <= set(outcome.intervals["metric"])
+    rows = outcome.intervals.set_index(["part", "metric"])
     for name in figures:
-        assert rows.loc[("test", name), "value"] == pytest.approx(outcome.figures["test"][name])
+        assert rows.loc[("test", name), "value"] == pytest.approx(outcome.metrics["test"][name])
 
     page = render_report(outcome, params, TRAINING, data, reports)
     assert page.count("data:image/png;base64,") >= 10

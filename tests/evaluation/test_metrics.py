@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from pneumonia.evaluation.metrics import binary_metrics, figures, one_against_rest, pr_curve, roc_curve
+from pneumonia.evaluation.metrics import binary_metrics, compute_metrics, one_against_rest, pr_curve, roc_curve
 from pneumonia.inference.probabilities import predict_classes
 
 TRUTH = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
@@ -49,7 +49,9 @@ PROBABILITIES = np.array(
 
 
 def test_two_classes_are_called_from_the_threshold_on_and_once_more_from_one_half():
-    outcome = figures(TRUTH, np.column_stack([1 - PROBABILITY, PROBABILITY]), ["normal", "pneumonia"], threshold=0.65)
+    outcome = compute_metrics(
+        TRUTH, np.column_stack([1 - PROBABILITY, PROBABILITY]), ["normal", "pneumonia"], threshold=0.65
+    )
     assert (outcome["sensitivity"], outcome["specificity"]) == pytest.approx((3 / 6, 1))
     assert (outcome["at_half/sensitivity"], outcome["at_half/specificity"]) == pytest.approx((4 / 6, 3 / 4))
     assert outcome["brier"] == pytest.approx(np.mean((PROBABILITY - TRUTH) ** 2))
@@ -67,13 +69,13 @@ def test_of_two_classes_without_pneumonia_the_likelier_is_called():
     assert predict_classes(probabilities, 0.5, healthy=2).tolist() == [0, 1, 2]
     assert predict_classes(probabilities, 0.25, healthy=2).tolist() == [0, 2, 2]
     names = ["normal", "not_normal", "opacity"]
-    outcome = figures(np.array([0, 1, 2]), probabilities, names, threshold=0.25)
+    outcome = compute_metrics(np.array([0, 1, 2]), probabilities, names, threshold=0.25)
     assert (outcome["sensitivity"], outcome["specificity"], outcome["true_negatives"]) == (1, 0.5, 1)
 
 
 def test_figures_of_three_classes_by_hand():
     """At 0.57 called: normal, bacterial, bacterial, normal, bacterial, viral; half of them rightly."""
-    outcome = figures(CLASSES, PROBABILITIES, NAMES, threshold=0.57)
+    outcome = compute_metrics(CLASSES, PROBABILITIES, NAMES, threshold=0.57)
     assert outcome["classes/accuracy"] == pytest.approx(3 / 6)
     assert outcome["classes/loss"] == pytest.approx(-sum(map(math.log, [0.7, 0.4, 0.8, 0.3, 0.3, 0.7])) / 6)
     assert [outcome[f"{name}/sensitivity"] for name in NAMES] == pytest.approx([1 / 2] * 3)
@@ -88,7 +90,7 @@ def test_figures_of_three_classes_by_hand():
 
 def test_the_binary_figures_that_follow_from_three_classes():
     """Pneumonia is what is not normal: 0.3, 0.6 of the normal films, 0.9, 0.55, 0.8, 0.9 of the others."""
-    outcome = figures(CLASSES, PROBABILITIES, NAMES, threshold=0.5)
+    outcome = compute_metrics(CLASSES, PROBABILITIES, NAMES, threshold=0.5)
     probability = np.array([0.3, 0.6, 0.9, 0.55, 0.8, 0.9])
     same = binary_metrics(np.array([0, 0, 1, 1, 1, 1]), probability, probability >= 0.5)
     for name, value in same.items():

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumonia.evaluation.subgroups import figures_by_group, group_films
+from pneumonia.evaluation.subgroups import group_films, metrics_by_group
 
 
 def films(**columns) -> pd.DataFrame:
@@ -49,10 +49,10 @@ def test_the_worst_group_of_each_kind_comes_first():
     groups = pd.DataFrame({"subtype": ["normal"] * 4 + ["viral"] * 4 + ["bacterial"] * 2})
     sick = np.array([False] * 4 + [True] * 6)
     called = np.array([False, False, False, True, True, True, False, False, True, True])
-    table = figures_by_group(groups, sick, called, sick == called)
+    table = metrics_by_group(groups, sick, called, sick == called)
     assert table["group"].tolist() == ["viral", "normal", "bacterial"]
     assert table["right"].tolist() == [0.5, 0.75, 1.0]
-    assert table["called_sick"].tolist() == [2, 1, 2]
+    assert table["predicted_sick"].tolist() == [2, 1, 2]
     # Wilson 1927: for 2 of 4, (0.5 + z²/8 ± z √(0.25/4 + z²/64)) / (1 + z²/4) with z = 1.96
     assert table["low"][0] == pytest.approx(0.1500, abs=1e-4)
     assert table["high"][0] == pytest.approx(0.8500, abs=1e-4)

@@ -1,16 +1,16 @@
 import numpy as np
 
-from pneumonia.inference.evidence import show_evidence
-from pneumonia.inference.predictor import Classifier
+from pneumonia.inference.overlay import show_evidence
+from pneumonia.inference.predictor import Predictor
 from pneumonia.radiographs.read import read_radiograph
 
 from ..small_classifier import localising, png, spot_localiser, spotted, write_classifier
 
 
 def test_the_boxes_of_a_film_are_drawn_in_place_on_a_smaller_picture_of_it(tmp_path):
-    classifier = Classifier.load(write_classifier(tmp_path, spot_localiser(), localising()))
+    classifier = Predictor.load(write_classifier(tmp_path, spot_localiser(), localising()))
     film = read_radiograph(png(spotted((32, 24, 80, 72, 200), height=192, width=256)))
-    [answer] = classifier.answer([film])
+    [answer] = classifier.predict_films([film])
     picture = show_evidence(classifier, answer, film.pixels, film.pixels[::2, ::2]).astype(int)
     assert picture.shape == (96, 128, 3)
     blue = np.argwhere(picture[..., 2] - picture[..., 0] > 100)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pneumonia.inference.gradcam import grad_cam, overlay
+from pneumonia.inference.gradcam import grad_cam, lay_heat_over
 from pneumonia.models.parts.building import build_network
 from pneumonia.models.parts.ends import probabilities
 from pneumonia.models.parts.head import find_head
@@ -22,7 +22,7 @@ SMALLEST = {"cnn": 64, "alexnet": 67, "googlenet": 80, "inception": 75}
 
 OTHER_BACKEND = """
 import keras, numpy as np
-from pneumonia.inference.gradcam import grad_cam
+from pneumonia.inference.gradcam import grad_cam, lay_heat_over
 films = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 1), dtype=np.uint8)
 np.save("heat.npy", grad_cam(keras.saving.load_model("model.keras", compile=False), films))
 """
@@ -175,7 +175,7 @@ def test_the_overlay_colours_what_is_hot_and_fits_a_film_of_another_shape():
     film = np.full((60, 30), 100, np.uint8)
     heat = np.zeros((20, 20), np.float32)
     heat[:10] = 1
-    picture = overlay(film, heat)
+    picture = lay_heat_over(film, heat)
     assert (picture.shape, picture.dtype) == ((60, 30, 3), np.uint8)
     assert (picture[45:] == 100).all()  # where it is cold, the film as it is
     # Plasma ends in (240, 249, 33): 0.4 · 100 + 0.6 · colour.

@@ -7,7 +7,7 @@ import pytest
 from pneumonia.errors import UserError
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.familiarity import Familiarity
-from pneumonia.inference.predictor import BATCH, Answer, Classifier
+from pneumonia.inference.predictor import BATCH, Prediction, Predictor
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, resize
 
@@ -31,8 +31,8 @@ def familiarity(tmp_path_factory: pytest.TempPathFactory) -> Familiarity:
 def test_the_probability_is_the_calibrated_one_and_the_label_follows_the_threshold(familiarity: Familiarity) -> None:
     # Mean grey 204 is p = 0.8; at T = 2: sqrt(0.8) / (sqrt(0.8) + sqrt(0.2)) = 2 / 3. Grey 51 is p = 0.2, so 1 / 3.
     for threshold, labels in ((0.66, ["pneumonia", "normal"]), (0.67, ["normal", "normal"])):
-        classifier = Classifier(brightness_network(), decision(temperature=2, threshold=threshold), familiarity)
-        answers = classifier.answer([read_radiograph(grey(204)), read_radiograph(grey(51))])
+        classifier = Predictor(brightness_network(), decision(temperature=2, threshold=threshold), familiarity)
+        answers = classifier.predict_films([read_radiograph(grey(204)), read_radiograph(grey(51))])
         assert [answer.label for answer in answers] == labels
         assert [answer.probability for answer in answers] == pytest.approx([2 / 3, 1 / 3], abs=1e-5)
         assert answers[0].probabilities == pytest.approx({"normal": 1 / 3, "pneumonia": 2 / 3}, abs=1e-5)
@@ -42,7 +42,7 @@ def test_the_probability_is_the_calibrated_one_and_the_label_follows_the_thresho
 def test_of_three_classes_the_sick_ones_count_together(familiarity: Familiarity) -> None:
     network, film = constant_network([0.4, 0.25, 0.35]), read_radiograph(grey(100))
     for threshold, label in ((0.59, "viral"), (0.61, "normal")):
-        (answer,) = Classifier(network, decision("multiclass", threshold=threshold), familiarity).answer([film])
+        (answer,) = Predictor(network, decision("multiclass", threshold=threshold), familiarity).predict_films([film])
         assert (answer.label, answer.probability) == (label, pytest.approx(0.6, abs=1e-5))
         assert answer.probabilities == pytest.approx({"normal": 0.4, "bacterial": 0.25, "viral": 0.35}, abs=1e-5)
 
@@ -50,61 +50,61 @@ def test_of_three_classes_the_sick_ones_count_together(familiarity: Familiarity)
 def test_any_number_of_films_in_their_order_with_the_broken_among_them(
     familiarity: Familiarity, tmp_path: Path
 ) -> None:
-    classifier = Classifier(brightness_network(), decision(), familiarity)
+    classifier = Predictor(brightness_network(), decision(), familiarity)
     levels = [20 + number % 200 for number in range(5 * BATCH + 1)]
     sources: list[Path | bytes] = [grey(level) for level in levels]
     sources[3], sources[40] = b"", tmp_path / "absent.png"
     (tmp_path / "film.png").write_bytes(grey(levels[7]))
     sources[7] = tmp_path / "film.png"
-    answers = list(classifier.answers(iter(sources)))
+    answers = list(classifier.predict_files(iter(sources)))
     assert [str(answers[3]), str(answers[40])] == ["empty", "missing"]
     for level, answer in zip(levels, answers, strict=True):
-        if isinstance(answer, Answer):
+        if isinstance(answer, Prediction):
             assert answer.probability == pytest.approx(level / 255, abs=1e-5)
         else:
             assert isinstance(answer, UnreadableRadiograph)
-    assert sum(isinstance(answer, Answer) for answer in answers) == len(levels) - 2
-    assert list(classifier.answers([])) == []
-    assert next(classifier.answers([b""])).args == ("empty",)
+    assert sum(isinstance(answer, Prediction) for answer in answers) == len(levels) - 2
+    assert list(classifier.predict_files([])) == []
+    assert next(classifier.predict_files([b""])).args == ("empty",)
 
 
 def test_one_film_and_the_same_among_many_get_the_same_answer(familiarity: Familiarity) -> None:
-    classifier = Classifier(brightness_network(), decision(), familiarity)
+    classifier = Predictor(brightness_network(), decision(), familiarity)
     films = [png(thorax(seed)) for seed in range(5)]
-    together = list(classifier.answers(films))
-    alone = [next(classifier.answers([film])) for film in films]
+    together = list(classifier.predict_files(films))
+    alone = [next(classifier.predict_files([film])) for film in films]
     for one, other in zip(together, alone, strict=True):
         assert one.probability == pytest.approx(other.probability, abs=1e-6)
-    assert classifier.answer([read_radiograph(films[0])])[0] == alone[0]
+    assert classifier.predict_films([read_radiograph(films[0])])[0] == alone[0]
 
 
 def test_films_are_resized_as_clean_does(familiarity: Familiarity) -> None:
-    classifier = Classifier(brightness_network(), decision(), familiarity)
+    classifier = Predictor(brightness_network(), decision(), familiarity)
     film = thorax(0, size=301)
-    (answer,) = classifier.answers([png(film)])
+    (answer,) = classifier.predict_files([png(film)])
     assert answer.probability == pytest.approx(resize(film, SIZE).mean() / 255, abs=1e-5)
 
 
 def test_what_clean_rejects_is_refused(familiarity: Familiarity) -> None:
-    classifier = Classifier(brightness_network(), decision(), familiarity)
+    classifier = Predictor(brightness_network(), decision(), familiarity)
     small, constant = png(thorax(0, size=27)), png(np.full((40, 40), 7, np.uint8))
-    reasons = [str(answer) for answer in classifier.answers([small, constant])]
+    reasons = [str(answer) for answer in classifier.predict_files([small, constant])]
     assert reasons == ["too small: 27 x 27 pixels", "constant: every pixel is 7"]
     with pytest.raises(UnreadableRadiograph, match="too small"):
-        classifier.answer([read_radiograph(small)])
+        classifier.predict_films([read_radiograph(small)])
 
 
 def test_a_strange_film_is_answered_with_a_remark(familiarity: Familiarity) -> None:
-    classifier = Classifier(brightness_network(), decision(), familiarity)
+    classifier = Predictor(brightness_network(), decision(), familiarity)
     upright, turned = thorax(1000), np.rot90(thorax(1000)).copy()
-    remarks = [answer.remark for answer in classifier.answers([png(upright), png(turned)])]
+    remarks = [answer.remark for answer in classifier.predict_files([png(upright), png(turned)])]
     assert remarks[0] == ""
     assert "unlike the training films" in remarks[1]
 
 
 def test_loaded_again_it_answers_the_same(tmp_path: Path) -> None:
     write_classifier(tmp_path, brightness_network(), decision(temperature=2))
-    (answer,) = Classifier.load(tmp_path).answers([grey(204)])
+    (answer,) = Predictor.load(tmp_path).predict_files([grey(204)])
     assert answer.probability == pytest.approx(2 / 3, abs=1e-5)
 
 
@@ -113,10 +113,10 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     network = (tmp_path / "model.keras").read_bytes()
     keras.Sequential([keras.Input((32, 32, 1)), keras.layers.GlobalAveragePooling2D()]).save(tmp_path / "model.keras")
     with pytest.raises(UserError, match=r"model\.keras: takes \(32, 32, 1\) and gives \(1,\), decision\.json is for"):
-        Classifier.load(tmp_path)
+        Predictor.load(tmp_path)
     (tmp_path / "model.keras").write_bytes(network[:1000])
     with pytest.raises(UserError, match=r"model\.keras: cannot be loaded") as caught:
-        Classifier.load(tmp_path)
+        Predictor.load(tmp_path)
     assert "\n" not in str(caught.value)
     good = (tmp_path / "decision.json").read_text()
     for old, new, said in (

@@ -89,7 +89,7 @@ def server(tmp_path):
 
 
 FIGURES = {part: {"roc_auc": 0.9, "accuracy": 0.8, "true_positives": 5} for part in ("val", "test")}
-INTERVALS = pd.DataFrame({"part": ["val", "test"], "figure": "roc_auc", "value": 0.9, "low": 0.85, "high": 0.95})
+INTERVALS = pd.DataFrame({"part": ["val", "test"], "metric": "roc_auc", "value": 0.9, "low": 0.85, "high": 0.95})
 
 
 def run_all(params) -> str:

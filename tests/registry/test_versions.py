@@ -75,7 +75,7 @@ def evaluated(params, separation: float, seed: int = 0) -> tuple[str, str]:
     called = np.where(probability >= 0.4, "pneumonia", "normal")
     films.assign(probability=probability, predicted=called).to_csv(reports / "predictions.csv", index=False)
     rows = [
-        {"part": part, "figure": figure, "value": 0.9, "low": 0.5 + separation / 9, "high": 0.95}
+        {"part": part, "metric": figure, "value": 0.9, "low": 0.5 + separation / 9, "high": 0.95}
         for part in ("val", "test")
         for figure in registry.TAGGED
     ]

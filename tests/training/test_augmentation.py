@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pneumonia.training.augmentation import Augment, draw
+from pneumonia.training.augmentation import Augment, draw_pose_and_tone
 
 RANGES = ("rotation", "zoom", "shift", "gamma", "contrast", "brightness", "noise", "blur", "compression")
 STILL = {f"train.augmentation.{name}": 0 for name in RANGES} | {"train.augmentation.strength": 1}
@@ -22,7 +22,7 @@ def film() -> np.ndarray:
 
 
 def augmented(settings, image: np.ndarray, seed: int = 0, training: bool = True) -> np.ndarray:
-    pose, tone = draw(np.random.default_rng(seed), np.ones(len(image), bool), image.shape[1], settings)
+    pose, tone = draw_pose_and_tone(np.random.default_rng(seed), np.ones(len(image), bool), image.shape[1], settings)
     return np.asarray(Augment(settings, 0)(image, pose, tone, training=training))
 
 
@@ -31,7 +31,9 @@ def test_without_any_range_the_film_is_untouched(make_params):
 
 
 def test_films_that_are_not_to_be_augmented_are_untouched(make_params):
-    pose, tone = draw(np.random.default_rng(0), np.array([False, True]), 16, make_params().train.augmentation)
+    pose, tone = draw_pose_and_tone(
+        np.random.default_rng(0), np.array([False, True]), 16, make_params().train.augmentation
+    )
     assert pose[0].tolist() == [1, 0, 0, 0, 1, 0, 0, 0]
     assert tone[0].tolist() == NEUTRAL
     assert abs(pose[1] - pose[0]).max() > 0.01
@@ -70,7 +72,7 @@ def toned(make_params, image: np.ndarray, tone: list[float]) -> np.ndarray:
     """`image` with `tone` and as it lies."""
     size = image.shape[1]
     everything = settings(make_params, gamma=0.5, noise=0.1, blur=1, compression=1, contrast=0.2, brightness=0.2)
-    pose, _ = draw(np.random.default_rng(0), np.zeros(1, bool), size, everything)
+    pose, _ = draw_pose_and_tone(np.random.default_rng(0), np.zeros(1, bool), size, everything)
     return np.asarray(Augment(everything, 0)(image, pose, np.array([tone], "float32"), training=True))
 
 
@@ -114,7 +116,9 @@ def test_compression_loses_what_jpeg_of_quality_50_loses(make_params):
 def test_strength_scales_every_range(make_params):
     ranges = make_params({"train.augmentation.strength": 1}).train.augmentation
     whole, half = (
-        draw(np.random.default_rng(0), np.ones(50, bool), 64, ranges.model_copy(update={"strength": strength}))
+        draw_pose_and_tone(
+            np.random.default_rng(0), np.ones(50, bool), 64, ranges.model_copy(update={"strength": strength})
+        )
         for strength in (1, 0.5)
     )
     assert half[1][:, 1:] - NEUTRAL[1:] == pytest.approx((whole[1][:, 1:] - NEUTRAL[1:]) / 2, abs=1e-6)
@@ -130,7 +134,7 @@ def test_a_film_has_its_own_share_of_the_ranges_from_the_least_on(make_params, l
     """Of u · x, where x is uniform from -1 to 1 and the share u from `least_share` to 1: E[u²] E[x²]."""
     changes = {"train.augmentation.strength": 1, "train.augmentation.least_share": least_share}
     ranges = make_params(changes).train.augmentation
-    _, tone = draw(np.random.default_rng(0), np.ones(100_000, bool), 64, ranges)
+    _, tone = draw_pose_and_tone(np.random.default_rng(0), np.ones(100_000, bool), 64, ranges)
     assert np.var(tone[:, 2] / ranges.brightness) == pytest.approx(variance, rel=0.02)
 
 
@@ -143,7 +147,7 @@ def test_the_seed_decides_the_draw(make_params):
 
 def test_some_films_stay_almost_as_they_are_and_some_change_all_over(make_params):
     settings = make_params({"train.augmentation.strength": 1.0}).train.augmentation
-    _, tone = draw(np.random.default_rng(0), np.ones(2000, bool), 64, settings)
+    _, tone = draw_pose_and_tone(np.random.default_rng(0), np.ones(2000, bool), 64, settings)
     ranges = [settings.contrast, settings.brightness, settings.noise, settings.blur, settings.compression]
     most = (np.abs(tone[:, 1:] - [1, 0, 0, 0, 0]) / ranges).max(axis=1)  # share of a range that a film uses up
     # Five numbers within a tenth of their ranges: one film in 100,000 if each were drawn on its own.

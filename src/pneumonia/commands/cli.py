@@ -59,11 +59,11 @@ def predict(
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
     output: Annotated[Path | None, typer.Option(help="A file for the rows, instead of stdout.")] = None,
 ) -> None:
-    """Ask a registered model about films: a row each, with the reason where one gives no answer (exit code 1 then)."""
-    from pneumonia.commands import predict as predicting
-
+    """Ask a registered model about films: a row each, with the reason where one cannot be used (exit code 1 then)."""
     with exit_on_user_error():
-        failed = predicting.predict(films, model, overlay, form, output)
+        from pneumonia.commands.predict import write_predictions
+
+        failed = write_predictions(films, model, overlay, form, output)
     if failed:
         raise typer.Exit(1)
 
@@ -91,7 +91,7 @@ def compare(
     second: Annotated[str, typer.Argument(metavar="RUN")],
     part: Annotated[Literal["val", "test"], typer.Option(help="On which films.")] = "test",
 ) -> None:
-    """Compare two runs on the same films: each figure, the difference with its 95 % interval, and what that means."""
+    """Compare two runs on the same films: each metric, the difference with its 95 % interval, and what that means."""
     with exit_on_user_error():
         from pneumonia.registry.run_comparison import compare_runs
 

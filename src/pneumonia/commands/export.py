@@ -10,7 +10,7 @@ import numpy as np
 
 from pneumonia.commands.predict import find_films
 from pneumonia.errors import UserError
-from pneumonia.inference.predictor import Classifier
+from pneumonia.inference.predictor import Predictor
 from pneumonia.outputs import whole_directory
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, resize
@@ -33,18 +33,18 @@ def export_registered(address: str, places: Sequence[Path], kind: Format, out: P
     """
     files = find_films(places)[:CHECKED]
     with registered_model(address) as (directory, _):
-        classifier = Classifier.load(directory)
+        predictor = Predictor.load(directory)
         films = []
         for file in files:
             try:
-                films.append(resize(read_radiograph(file).pixels, classifier.decision.image_size))
+                films.append(resize(read_radiograph(file).pixels, predictor.decision.image_size))
             except UnreadableRadiograph as error:
                 raise UserError(f"{file}: {error}") from error
-        return export(classifier.network, directory / "decision.json", np.stack(films)[..., None], kind, out)
+        return export(predictor.network, directory / "decision.json", np.stack(films)[..., None], kind, out)
 
 
 def export(network: keras.Model, decision: Path, films: np.ndarray, kind: Format, out: Path) -> float:
-    """Write `network` and what turns its probabilities into an answer into the directory `out`, wholly or not at all.
+    """Write `network`, and what turns its probabilities into a prediction, into the directory `out`, or nothing at all.
 
     `out` gets `model.onnx` or `saved_model/`, which take float32 (N, S, S, 1) of greys from 0 to 255 and give what the
     network gives, and `decision.json` (see `decision`). It is checked on `films`, uint8 (N, S, S, 1).

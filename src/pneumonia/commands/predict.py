@@ -15,7 +15,7 @@ from pneumonia.outputs import whole_file
 from pneumonia.registry.version_files import registered_model
 
 if TYPE_CHECKING:
-    from pneumonia.inference.predictor import Answer, Box, Classifier
+    from pneumonia.inference.predictor import Detection, Prediction, Predictor
 
 SUFFIXES = (".dcm", ".dicom", ".jpeg", ".jpg", ".png")
 """Of the files that are taken out of a folder, in small or capital letters."""
@@ -24,12 +24,14 @@ COLUMNS = ["file", "label", "probability", "threshold", "model_version", "remark
 Format = Literal["table", "csv", "json"]
 
 
-def predict(places: Sequence[Path], model: str, overlays: Path | None, form: Format, output: Path | None) -> int:
-    """Write a row a film of `places`, files or folders, with `COLUMNS`; how many films gave no answer but a `reason`.
+def write_predictions(
+    places: Sequence[Path], model: str, overlays: Path | None, form: Format, output: Path | None
+) -> int:
+    """Write a row with `COLUMNS` for each film of `places`, files or folders; return how many have a `reason` alone.
 
     `model` is the registry's address of one. A localiser's rows have `boxes` too; a table how many. Where
-    `overlays` is given, a picture of what each answer rests on goes there: the boxes of a localiser, or else the heat
-    of Grad-CAM. Without `output` the rows go to stdout.
+    `overlays` is given, a picture of what each prediction rests on goes there: the boxes of a localiser, or else the
+    heat of Grad-CAM. Without `output` the rows go to stdout.
 
     Raises:
         UserError: a folder without films, a model that cannot be had, or a place that cannot be written to.
@@ -42,22 +44,24 @@ def predict(places: Sequence[Path], model: str, overlays: Path | None, form: For
             _make_directory(directory)
     with registered_model(model) as (directory, version):
         # Here, since Keras takes seconds that a mistake above need not wait for.
-        from pneumonia.inference.predictor import Answer, Classifier
+        from pneumonia.inference.predictor import Prediction, Predictor
 
-        classifier = Classifier.load(directory)
+        predictor = Predictor.load(directory)
         rows, shared = [], Path(os.path.commonpath([file.resolve().parent for file in files]))
-        for file, answer in zip(tqdm(files, unit=" films", file=sys.stderr), classifier.answers(files), strict=True):
+        for file, prediction in zip(
+            tqdm(files, unit=" films", file=sys.stderr), predictor.predict_files(files), strict=True
+        ):
             row: dict[str, object] = {"file": str(file), "model_version": version}
-            if isinstance(answer, Answer):
-                row |= {name: getattr(answer, name) for name in ("label", "probability", "threshold", "remark")}
-                if answer.boxes is not None:
-                    row["boxes"] = _written(answer.boxes, form)
+            if isinstance(prediction, Prediction):
+                row |= {name: getattr(prediction, name) for name in ("label", "probability", "threshold", "remark")}
+                if prediction.boxes is not None:
+                    row["boxes"] = _written(prediction.boxes, form)
                 if overlays:
-                    _write_overlay(classifier, answer, file, overlays / f"{file.resolve().relative_to(shared)}.png")
+                    _write_overlay(predictor, prediction, file, overlays / f"{file.resolve().relative_to(shared)}.png")
             else:
-                row["reason"] = str(answer)
+                row["reason"] = str(prediction)
             rows.append(row)
-        columns = COLUMNS + ["boxes"] * (classifier.decision.localization is not None)
+        columns = COLUMNS + ["boxes"] * (predictor.decision.localization is not None)
     table = pd.DataFrame(rows, columns=columns)
     _write(table, form, output)
     return int(table["reason"].notna().sum())
@@ -90,18 +94,18 @@ def _make_directory(directory: Path) -> None:
         raise UserError(f"{directory}: cannot be made a folder ({error.strerror})") from error
 
 
-def _write_overlay(classifier: "Classifier", answer: "Answer", file: Path, picture: Path) -> None:
+def _write_overlay(predictor: "Predictor", prediction: "Prediction", file: Path, picture: Path) -> None:
     from PIL import Image
 
-    from pneumonia.inference.evidence import show_evidence
+    from pneumonia.inference.overlay import show_evidence
     from pneumonia.radiographs.read import read_radiograph
 
     film = read_radiograph(file).pixels
     with whole_file(picture) as partial:
-        Image.fromarray(show_evidence(classifier, answer, film, film)).save(partial)
+        Image.fromarray(show_evidence(predictor, prediction, film, film)).save(partial)
 
 
-def _written(boxes: "Sequence[Box]", form: Format) -> object:
+def _written(boxes: "Sequence[Detection]", form: Format) -> object:
     from pneumonia.inference.predictor import boxes_as_json
 
     if form == "json":

@@ -35,20 +35,22 @@ def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
         raise UserError(f"patientId {name!r} is that of {count} films; each may have one, its file's name")
     with registered_model(model) as (directory, _):
         # Here, since Keras takes seconds that a mistake above need not wait for.
-        from pneumonia.inference.predictor import Answer, Box, Classifier
+        from pneumonia.inference.predictor import Detection, Prediction, Predictor
 
-        classifier = Classifier.load(directory)
-        if classifier.decision.localization is None:
-            task = classifier.decision.task
+        predictor = Predictor.load(directory)
+        if predictor.decision.localization is None:
+            task = predictor.decision.task
             raise UserError(f"{model} draws no boxes, its task is {task!r}; it may be a version of pneumonia-localize")
         rows, unreadable = [], 0
-        for file, answer in zip(tqdm(files, unit=" films", file=sys.stderr), classifier.answers(files), strict=True):
-            boxes: Sequence[Box] = ()
-            if isinstance(answer, Answer):
-                boxes = answer.boxes or ()
+        for file, prediction in zip(
+            tqdm(files, unit=" films", file=sys.stderr), predictor.predict_files(files), strict=True
+        ):
+            boxes: Sequence[Detection] = ()
+            if isinstance(prediction, Prediction):
+                boxes = prediction.boxes or ()
             else:
                 unreadable += 1
-                print(f"{file}: {answer}", file=sys.stderr)
+                print(f"{file}: {prediction}", file=sys.stderr)
             said = (f"{box.confidence:.4f} {box.x:.1f} {box.y:.1f} {box.width:.1f} {box.height:.1f}" for box in boxes)
             rows.append((file.stem, " ".join(said)))
     with whole_file(output) as partial:

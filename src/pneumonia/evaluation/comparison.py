@@ -11,15 +11,15 @@ import pandas as pd
 from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
 from pneumonia.errors import UserError
 from pneumonia.evaluation.bootstrap import (
-    Calls,
-    Figures,
-    binary_figures,
-    class_figures,
-    kinds_figures,
+    BinaryPredictions,
+    WeightedMetrics,
     paired_difference,
+    weighted_binary_metrics,
+    weighted_class_metrics,
+    weighted_subtype_metrics,
 )
 from pneumonia.evaluation.boxes.metrics import PLACE, Detections, localization_difference
-from pneumonia.evaluation.metrics import kinds_told_apart
+from pneumonia.evaluation.metrics import subtypes_told_apart
 
 TABLES = ("predictions.csv", "evaluation/boxes.csv", "evaluation/true_boxes.csv")
 """What `evaluate` writes in `reports`; a localiser has all of them, another model the first."""
@@ -46,10 +46,10 @@ class Predictions:
 def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:
     """The paired comparison of two runs' predictions (`read_predictions`) on the films of a part, by patient.
 
-    See `evaluation.bootstrap.paired_difference`: each figure of both, the difference, its 95 % interval, what it means.
-    The figures are those of pneumonia, of more than two classes also `classes/roc_auc`, `classes/accuracy` and, of two
-    kinds of pneumonia, `bacterial_against_viral/roc_auc`. Where
-    both runs have boxes there are also `boxes/…`, those of `localization.figures` but for the pixel accuracy.
+    See `evaluation.bootstrap.paired_difference`: each metric of both, the difference, its 95 % interval, what it means.
+    The metrics are those of pneumonia of any subtype; with more than two classes also `classes/roc_auc`,
+    `classes/accuracy` and, with two subtypes, `bacterial_against_viral/roc_auc`. Where both runs have boxes there are
+    also `boxes/…`, those of `boxes.metrics` but for the pixel accuracy.
 
     Raises:
         UserError: they did not predict the same films.
@@ -64,7 +64,7 @@ def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:
             f"the runs cannot be compared: of their {part} films, {len(one)} and {len(other)}, {shared} are the same"
         )
     patients = one["patient"].to_numpy(str)
-    table = paired_difference(_figures(one), _figures(other), patients)
+    table = paired_difference(_weighted_metrics(one), _weighted_metrics(other), patients)
     if first.boxes is None or second.boxes is None or first.true_boxes is None:
         return table
     truths = _of_films(first.true_boxes, one["file"], PLACE)
@@ -86,20 +86,24 @@ def _of_films(boxes: pd.DataFrame, files: pd.Series, columns: list[str]) -> list
     return [of_film.get(file, none) for file in files]
 
 
-def _figures(films: pd.DataFrame) -> Callable[[np.ndarray], Figures]:
+def _weighted_metrics(films: pd.DataFrame) -> Callable[[np.ndarray], WeightedMetrics]:
     sick = (~films["class"].isin(WITHOUT_PNEUMONIA)).to_numpy().astype(int)
-    calls = Calls(films["probability"].to_numpy(), ~films["predicted"].isin(WITHOUT_PNEUMONIA).to_numpy())
+    predictions = BinaryPredictions(
+        films["probability"].to_numpy(), ~films["predicted"].isin(WITHOUT_PNEUMONIA).to_numpy()
+    )
     names = [column.removeprefix("probability_") for column in films if column.startswith("probability_")]
     if not names:
-        return lambda weights: binary_figures(sick, calls, weights)
-    truth, called = (films[column].map(names.index).to_numpy() for column in ("class", "predicted"))
+        return lambda weights: weighted_binary_metrics(sick, predictions, weights)
+    truth, predicted = (films[column].map(names.index).to_numpy() for column in ("class", "predicted"))
     probabilities = films[[f"probability_{name}" for name in names]].to_numpy()
 
-    def figures(weights: np.ndarray) -> Figures:
-        over_classes = class_figures(truth, probabilities, called, weights)
-        found = binary_figures(sick, calls, weights) | {f"classes/{key}": each for key, each in over_classes.items()}
-        if pair := kinds_told_apart(names):
-            found[f"{pair}/roc_auc"] = kinds_figures(truth, probabilities, weights)["roc_auc"]
+    def metrics(weights: np.ndarray) -> WeightedMetrics:
+        over_classes = weighted_class_metrics(truth, probabilities, predicted, weights)
+        found = weighted_binary_metrics(sick, predictions, weights) | {
+            f"classes/{key}": each for key, each in over_classes.items()
+        }
+        if pair := subtypes_told_apart(names):
+            found[f"{pair}/roc_auc"] = weighted_subtype_metrics(truth, probabilities, weights)["roc_auc"]
         return found
 
-    return figures
+    return metrics

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pneumonia.evaluation.bootstrap import intervals, kinds_intervals, multiclass_intervals
+from pneumonia.evaluation.bootstrap import intervals, multiclass_intervals, subtype_intervals
 from pneumonia.evaluation.boxes.box_evaluation import BoxEvaluation, evaluate_boxes, write_boxes
-from pneumonia.evaluation.metrics import figures, kinds_told_apart
+from pneumonia.evaluation.metrics import compute_metrics, subtypes_told_apart
 from pneumonia.evaluation.operating_point import Wanted, choose, choose_cross_fitted, compare_choices
 from pneumonia.evaluation.parts import Part, intervals_of, predict_parts
 from pneumonia.evaluation.report.files import (
@@ -35,18 +35,20 @@ from pneumonia.preparation.packed.films import open_images, read_part
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out: `figures` by part, the operating point and its alternatives (`choices`), `intervals` of the
-    figures, figures of the `calibration` before and after, and the shortcuts found, in words.
+    """What came out of an evaluation."""
 
-    Figures of a localiser's boxes begin with `boxes/`.
-    """
-
-    figures: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, float]]
+    """By part, then by name (see `metrics.compute_metrics`); those of a localiser's boxes begin with `boxes/`."""
     decision: Decision
+    """The operating point, and all else that turns probabilities into a prediction."""
     choices: pd.DataFrame
+    """What the other operating points would have given (see `operating_point.compare_choices`)."""
     intervals: pd.DataFrame
+    """The metrics with their intervals (see `parts.intervals_of`)."""
     calibration: pd.DataFrame
+    """The probabilities of each part before and after temperature scaling."""
     findings: list[str]
+    """The shortcuts that were found, in words."""
 
 
 def evaluate(
@@ -65,15 +67,15 @@ def evaluate(
     parts, temperature = predict_parts(classifier, images, data / "split.csv", names)
     threshold, choices = _operating_point(parts["val"], parts["test"], params)
     boxes = evaluate_boxes(model, params, parts, images, data) if params.task == "localize" else None
-    decision = _decide(params, images.shape[1], temperature, threshold, boxes)
+    decision = _decision(params, images.shape[1], temperature, threshold, boxes)
     outcome = {
-        part: figures(each.truth, each.probabilities, names, threshold)
+        part: compute_metrics(each.truth, each.probabilities, names, threshold)
         | {"stress/roc_auc": stressed_auc(each.altered, each.sick)}
         for part, each in parts.items()
     }
     sure = pd.concat(_intervals(each, part, names, threshold, params.evaluate.draws) for part, each in parts.items())
     if boxes:
-        outcome = {part: each | boxes.figures(part) for part, each in outcome.items()}
+        outcome = {part: each | boxes.metrics(part) for part, each in outcome.items()}
         sure = pd.concat([sure, boxes.intervals])
     predictions = pd.concat(_table(each, part, names, threshold) for part, each in parts.items())
     with whole_directory(reports / "evaluation") as directory:
@@ -106,7 +108,7 @@ def _classifier_in(model: keras.Model) -> keras.Model:
     return model if len(model.outputs) == 1 else keras.Model(model.inputs, model.outputs[-1], name=model.name)
 
 
-def _decide(
+def _decision(
     params: Params, image_size: int, temperature: float, threshold: float, boxes: BoxEvaluation | None
 ) -> Decision:
     settings = params.evaluate
@@ -143,17 +145,19 @@ def _table(part: Part, name: str, names: list[str], threshold: float) -> pd.Data
 
 
 def _intervals(part: Part, name: str, names: list[str], threshold: float, draws: int) -> pd.DataFrame:
-    """The figures of the films, of classes `names`, with their intervals (see `parts.intervals_of`)."""
-    called = predict_classes(part.probabilities, threshold, part.healthy)
+    """The metrics of the films, of classes `names`, with their intervals (see `parts.intervals_of`)."""
+    predicted = predict_classes(part.probabilities, threshold, part.healthy)
 
-    def figures_by(groups: np.ndarray) -> pd.DataFrame:
-        table = intervals(part.sick, part.probability, called >= part.healthy, groups, draws)
+    def table_by(groups: np.ndarray) -> pd.DataFrame:
+        table = intervals(part.sick, part.probability, predicted >= part.healthy, groups, draws)
         if part.probabilities.shape[1] == 2:
             return table
-        over_classes = multiclass_intervals(part.truth, part.probabilities, called, groups, draws)
+        over_classes = multiclass_intervals(part.truth, part.probabilities, predicted, groups, draws)
         tables = [table, over_classes.add_prefix("classes/", axis=0)]
-        if pair := kinds_told_apart(names):
-            tables.append(kinds_intervals(part.truth, part.probabilities, groups, draws).add_prefix(f"{pair}/", axis=0))
+        if pair := subtypes_told_apart(names):
+            tables.append(
+                subtype_intervals(part.truth, part.probabilities, groups, draws).add_prefix(f"{pair}/", axis=0)
+            )
         return pd.concat(tables)
 
-    return intervals_of(part, name, figures_by)
+    return intervals_of(part, name, table_by)

@@ -1,4 +1,4 @@
-"""The figures of a classifier."""
+"""How well classes are predicted: a number for each metric."""
 
 from collections.abc import Sequence
 
@@ -11,67 +11,71 @@ from pneumonia.evaluation.calibration import brier_score, expected_calibration_e
 from pneumonia.inference.probabilities import predict_classes, probability_of_pneumonia, share_of_last
 
 SICK = "pneumonia"
-"""What any class is an instance of but those of `labels.WITHOUT_PNEUMONIA`."""
+"""The name of all classes with pneumonia taken together."""
 AT_HALF = ("accuracy", "sensitivity", "specificity", "f1")
-"""The figures that are also given where films are called pneumonia from 0.5 on."""
+"""The metrics that are also given at a threshold of 0.5."""
 OVER_CLASSES = ("precision", "sensitivity", "specificity", "f1", "roc_auc", "pr_auc")
 
 
-def figures(truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str], threshold: float) -> dict[str, float]:
-    """The figures of `probabilities`, float (N, C), of the classes `names` against `truth`, int (N,).
+def compute_metrics(
+    truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str], threshold: float
+) -> dict[str, float]:
+    """Every metric by its name, for `probabilities`, float (N, C), of the classes `names` against `truth`, int (N,).
 
-    Films are called at the operating point, `threshold`; `at_half/…` are figures at 0.5 instead. Without a prefix they
-    are those of pneumonia of any kind, so that runs of any number of classes compare:
-    `binary_metrics`, `brier` and `calibration_error`. Of more than two classes there are also `class/…` of each class
-    against the rest, and `classes/…`: `accuracy` and `loss` over all of them, and the means of `OVER_CLASSES`; of two
-    kinds of pneumonia the AUC between them, among the films that show either.
+    The metrics without a prefix compare pneumonia of any subtype with its absence, so runs of any task share them:
+    `binary_metrics` at the `threshold`, `brier` and `calibration_error`; `at_half/…` are those of `AT_HALF` at a
+    threshold of 0.5. With more than two classes there are also `CLASS/…`, each class against the rest, and `classes/…`:
+    `accuracy` and `loss` over all classes, and the means over them of `OVER_CLASSES`. With two subtypes there is the
+    AUC between them, `bacterial_against_viral/roc_auc`, among the films that show either.
     """
     healthy = count_healthy(names)
-    called, sick = predict_classes(probabilities, threshold, healthy), truth >= healthy
+    predicted, sick = predict_classes(probabilities, threshold, healthy), truth >= healthy
     probability = probability_of_pneumonia(probabilities, healthy)
     at_half = binary_metrics(sick, probability, probability >= 0.5)
     binary = {
-        **binary_metrics(sick, probability, called >= healthy),
+        **binary_metrics(sick, probability, predicted >= healthy),
         "brier": brier_score(sick, probability),
         "calibration_error": expected_calibration_error(sick, probability),
         **{f"at_half/{name}": at_half[name] for name in AT_HALF},
     }
     if len(names) == 2:
         return binary
-    each = {name: binary_metrics(truth == n, probabilities[:, n], called == n) for n, name in enumerate(names)}
+    each = {name: binary_metrics(truth == n, probabilities[:, n], predicted == n) for n, name in enumerate(names)}
     over = {name: float(np.mean([one[name] for one in each.values()])) for name in OVER_CLASSES}
     over["loss"] = float(sk.log_loss(truth, probabilities, labels=range(len(names))))
-    over["accuracy"] = float(sk.accuracy_score(truth, called))
+    over["accuracy"] = float(sk.accuracy_score(truth, predicted))
     by_class = {f"{name}/{key}": value for name, one in each.items() for key, value in one.items()}
-    if pair := kinds_told_apart(names):
-        kinds = truth >= healthy
+    if pair := subtypes_told_apart(names):
+        either = truth >= healthy
         by_class[f"{pair}/roc_auc"] = float(
-            sk.roc_auc_score(truth[kinds] == len(names) - 1, share_of_last(probabilities[kinds]))
+            sk.roc_auc_score(truth[either] == len(names) - 1, share_of_last(probabilities[either]))
         )
     return {**binary, **{f"classes/{name}": value for name, value in over.items()}, **by_class}
 
 
-def kinds_told_apart(names: Sequence[str]) -> str | None:
-    """`bacterial_against_viral` where `names` are healthy and those two, else None: of it is the AUC between them."""
+def subtypes_told_apart(names: Sequence[str]) -> str | None:
+    """The name of the comparison between two subtypes, `bacterial_against_viral`; None unless `names` hold two."""
     sick = names[count_healthy(names) :]
     return f"{sick[0]}_against_{sick[1]}" if len(sick) == 2 else None
 
 
-def binary_metrics(truth: np.ndarray, probability: np.ndarray, called: np.ndarray) -> dict[str, float]:
-    """Figures of `probability`, float (N,), of a class against `truth`, (N,) of 0 and 1.
+def binary_metrics(truth: np.ndarray, probability: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """WeightedMetrics of `probability`, float (N,), of a class against `truth`, (N,) of 0 and 1.
 
-    `called`, (N,) of 0 and 1, is which films are given that class. `loss` is the mean binary cross-entropy in nats,
-    `pr_auc` the average precision. A ratio whose denominator is zero (precision, where nothing is called) is 0.
+    `predicted`, (N,) of 0 and 1, is which films are given that class. `loss` is the mean binary cross-entropy in nats,
+    `pr_auc` the average precision. A ratio whose denominator is zero (precision, where nothing is predicted) is 0.
     """
-    truth, called = np.asarray(truth, int), np.asarray(called, int)
-    negatives, false_positives, false_negatives, positives = sk.confusion_matrix(truth, called, labels=[0, 1]).ravel()
+    truth, predicted = np.asarray(truth, int), np.asarray(predicted, int)
+    negatives, false_positives, false_negatives, positives = sk.confusion_matrix(
+        truth, predicted, labels=[0, 1]
+    ).ravel()
     return {
         "loss": float(sk.log_loss(truth, probability, labels=[0, 1])),
-        "accuracy": float(sk.accuracy_score(truth, called)),
-        "precision": float(sk.precision_score(truth, called, zero_division=0)),
-        "sensitivity": float(sk.recall_score(truth, called, zero_division=0)),
-        "specificity": float(sk.recall_score(truth, called, pos_label=0, zero_division=0)),
-        "f1": float(sk.f1_score(truth, called, zero_division=0)),
+        "accuracy": float(sk.accuracy_score(truth, predicted)),
+        "precision": float(sk.precision_score(truth, predicted, zero_division=0)),
+        "sensitivity": float(sk.recall_score(truth, predicted, zero_division=0)),
+        "specificity": float(sk.recall_score(truth, predicted, pos_label=0, zero_division=0)),
+        "f1": float(sk.f1_score(truth, predicted, zero_division=0)),
         "roc_auc": float(sk.roc_auc_score(truth, probability)),
         "pr_auc": float(sk.average_precision_score(truth, probability)),
         "true_negatives": int(negatives),
@@ -97,7 +101,7 @@ def one_against_rest(
 def roc_curve(truth: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
     """The ROC curve: `false_positive_rate`, `true_positive_rate`, `threshold`."""
     false_positive, true_positive, threshold = sk.roc_curve(truth, probability, drop_intermediate=False)
-    # scikit-learn's first threshold is infinite: no film is called positive. A probability above 1 says the same.
+    # scikit-learn's first threshold is infinite: no film is predicted positive. A probability above 1 says the same.
     columns = {"false_positive_rate": false_positive, "true_positive_rate": true_positive}
     return pd.DataFrame({**columns, "threshold": np.minimum(threshold, 1.01)})
 

@@ -81,11 +81,11 @@ def predict_parts(
     return parts, temperature
 
 
-def intervals_of(part: Part, name: str, figures: Callable[[np.ndarray], pd.DataFrame]) -> pd.DataFrame:
-    """The `figures` of a part, a row each: `figure`, `value`, `low` and `high` by patient and by image, `part`.
+def intervals_of(part: Part, name: str, metrics: Callable[[np.ndarray], pd.DataFrame]) -> pd.DataFrame:
+    """The `metrics` of a part, a row each: `metric`, `value`, `low` and `high` by patient and by image, `part`.
 
-    They are asked for with the groups of films that are drawn together, str (N,).
+    `metrics(groups)` gives them for films that are drawn together in `groups`, str (N,).
     """
-    by_patient, by_image = (figures(part.films[column].to_numpy(str)) for column in ("patient", "file"))
+    by_patient, by_image = (metrics(part.films[column].to_numpy(str)) for column in ("patient", "file"))
     ends = by_image[["low", "high"]].add_suffix("_by_image")
-    return by_patient.join(ends).rename_axis("figure").reset_index().assign(part=name)
+    return by_patient.join(ends).rename_axis("metric").reset_index().assign(part=name)

@@ -1,4 +1,4 @@
-"""Where a classifier fails: its calls by subtype, series, size, and where the source knows them view, sex and age."""
+"""Where a network fails: its predictions by subtype, series and size, and by view, sex and age where they are known."""
 
 import numpy as np
 import pandas as pd
@@ -30,30 +30,31 @@ def group_films(films: pd.DataFrame) -> pd.DataFrame:
     return groups.loc[:, groups.nunique() > 1]
 
 
-def figures_by_group(groups: pd.DataFrame, sick: np.ndarray, called: np.ndarray, right: np.ndarray) -> pd.DataFrame:
-    """A row a group of `group_films`: `films`, how many are `sick` and `called` so, and the share that is `right`.
+def metrics_by_group(groups: pd.DataFrame, sick: np.ndarray, predicted: np.ndarray, right: np.ndarray) -> pd.DataFrame:
+    """How films fare in each group of `group_films`, a row a group.
 
-    `sick`, `called` and `right` are bool (N,). `low` and `high` are the share's 95 % interval (Wilson 1927). The groups
-    of one kind are in the order of their share, the worst first.
+    Its columns: `films`, how many of them are `sick` and `predicted_sick`, and the share that is `right`
+    with its 95 % interval from `low` to `high` (Wilson 1927). Groups `by` the same column follow each other, the worst
+    first. `sick`, `predicted` and `right` are bool (N,).
     """
     rows = []
-    for kind in groups:
-        for name, members in groups.groupby(kind, observed=True).indices.items():
+    for column in groups:
+        for name, members in groups.groupby(column, observed=True).indices.items():
             share = binomtest(int(right[members].sum()), len(members))
             interval = share.proportion_ci(method="wilson")
             rows.append(
                 {
-                    "by": kind,
+                    "by": column,
                     "group": name,
                     "films": len(members),
                     "sick": int(sick[members].sum()),
-                    "called_sick": int(called[members].sum()),
+                    "predicted_sick": int(predicted[members].sum()),
                     "right": share.statistic,
                     "low": interval.low,
                     "high": interval.high,
                 }
             )
-    columns = ["by", "group", "films", "sick", "called_sick", "right", "low", "high"]
+    columns = ["by", "group", "films", "sick", "predicted_sick", "right", "low", "high"]
     return pd.DataFrame(rows, columns=columns).sort_values(["by", "right"], ignore_index=True)
 
 

@@ -1,4 +1,4 @@
-"""What turns a network's probabilities into an answer, kept beside the network as `decision.json`."""
+"""What turns a network's probabilities into a prediction, kept beside the network as `decision.json`."""
 
 from pathlib import Path
 from typing import Literal, Self

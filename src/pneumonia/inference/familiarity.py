@@ -1,4 +1,4 @@
-"""Is a film unlike the training films? Then the network's answer, however sure it looks, means little.
+"""Is a film unlike the training films? Then the network's prediction, however sure it looks, means little.
 
 Three looks, each cheap: its colours, its exposure, and its shape. For the shape a film is reduced to 16 x 16 pixels of
 mean 0 and standard deviation 1 and compared with the principal components of the training films, as process monitoring

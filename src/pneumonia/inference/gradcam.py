@@ -55,7 +55,7 @@ def grad_cam(network: keras.Model, films: np.ndarray, class_number: int | None =
     return np.concatenate(heats)
 
 
-def overlay(film: np.ndarray, heat: np.ndarray) -> np.ndarray:
+def lay_heat_over(film: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """`heat`, float32 (S, S) from 0 to 1, over `film`, uint8 (H, W), the less transparent the hotter: uint8 (H, W, 3).
 
     The colours are red, green and blue. The heat is stretched to the film, which may have any size and shape.

@@ -1,13 +1,31 @@
-"""Boxes drawn on a film."""
+"""What a prediction rests on, drawn on the film."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from pneumonia.annotations.boxes import rescale
+from pneumonia.inference.gradcam import grad_cam, lay_heat_over
+from pneumonia.inference.predictor import Prediction, Predictor
+from pneumonia.radiographs.read import resize
 
 PREDICTED = (64, 156, 255)
 """Red, green and blue of predicted boxes: a blue that is bright enough for a dark film."""
 
 
-def draw_boxes(film: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def show_evidence(predictor: Predictor, prediction: Prediction, film: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """The boxes of a localiser, or else the heat of Grad-CAM, on `shown`: uint8 (h, w, 3).
+
+    `prediction` is that of the `predictor` to `film`, uint8 (H, W); `shown`, uint8 (h, w), is the film at any size.
+    """
+    if prediction.boxes is not None:
+        boxes = np.array(prediction.boxes).reshape(-1, 5)
+        return outline_boxes(shown, rescale(boxes, film.shape, shown.shape))
+    packed = resize(film, predictor.decision.image_size)
+    heat = grad_cam(predictor.network, packed[None, ..., None], healthy=predictor.decision.healthy)[0]
+    return lay_heat_over(shown, heat)
+
+
+def outline_boxes(film: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """`boxes`, float (K, 5) in its pixels, each with its confidence, on `film`, uint8 (H, W): uint8 (H, W, 3)."""
     picture = Image.fromarray(film).convert("RGB")
     pen, side = ImageDraw.Draw(picture), min(film.shape)

@@ -1,4 +1,4 @@
-"""A trained network in use: films as they are in, answers out."""
+"""A trained network in use: films as they are in, predictions out."""
 
 import json
 import os
@@ -23,14 +23,14 @@ from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, refuse_unusable, resize
 
 FILES = ("model.keras", "decision.json", "familiarity.npz")
-"""What a directory holds that a `Classifier` is loaded from."""
+"""What a directory holds that a `Predictor` is loaded from."""
 
 BATCH = 32
 """Films a call of the network, where there is more than one: always as many, since a new shape is compiled anew."""
 BATCHES_AHEAD = 3
 
 
-class Box(NamedTuple):
+class Detection(NamedTuple):
     """Where an opacity is, in pixels of the film as it came, (x, y) the top left corner; confidence 0 to 1."""
 
     x: float
@@ -40,13 +40,13 @@ class Box(NamedTuple):
     confidence: float
 
 
-def boxes_as_json(boxes: Sequence[Box]) -> str:
-    """A list of objects with the fields of `Box`."""
+def boxes_as_json(boxes: Sequence[Detection]) -> str:
+    """A list of objects with the fields of `Detection`."""
     return json.dumps([box._asdict() for box in boxes])
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """What the network says of a film."""
 
     label: str
@@ -59,7 +59,7 @@ class Answer:
     """From which `probability` on the label is one with pneumonia."""
     remark: str
     """Why the film is unlike the training films; empty when it is not."""
-    boxes: tuple[Box, ...] | None = None
+    boxes: tuple[Detection, ...] | None = None
     """Of a localiser: where it sees opacities, the most confident first."""
 
 
@@ -72,7 +72,7 @@ class _Prepared:
     remark: str
 
 
-class Classifier:
+class Predictor:
     """A network with what it takes to use it.
 
     `network` takes films (B, S, S, 1) and gives probabilities, (B, 1) of pneumonia or (B, C) of the classes; that of a
@@ -106,17 +106,21 @@ class Classifier:
             raise UserError(f"{path}: gives {len(maps)} maps, {FILES[1]} is for task {decision.task}")
         return cls(network, decision, familiarity)
 
-    def answer(self, films: Sequence[Radiograph]) -> list[Answer]:
-        """The answers to decoded films, in their order.
+    def predict_films(self, films: Sequence[Radiograph]) -> list[Prediction]:
+        """The predictions for decoded films, in their order.
 
         Raises:
             UnreadableRadiograph: a film that `clean` would reject.
         """
         prepared = [self._prepare(film) for film in films]
-        return [answer for start in range(0, len(films), BATCH) for answer in self._judge(prepared[start:][:BATCH])]
+        return [
+            prediction
+            for start in range(0, len(films), BATCH)
+            for prediction in self._predict_prepared(prepared[start:][:BATCH])
+        ]
 
-    def answers(self, sources: Iterable[Path | bytes]) -> Iterator[Answer | UnreadableRadiograph]:
-        """The answers to files, or to the bytes of such, in their order; for one that gives no film the reason.
+    def predict_files(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction | UnreadableRadiograph]:
+        """The predictions for files, or for their bytes, in their order; for one that gives no film the reason.
 
         Threads decode a few batches ahead of the network, so any number of files will do.
         """
@@ -127,14 +131,14 @@ class Classifier:
             while ahead:
                 read = list(ahead.popleft())
                 ahead.extend(threads.map(self._read, batch) for batch in islice(batches, 1))
-                answers = iter(self._judge([film for film in read if isinstance(film, _Prepared)]))
-                yield from (next(answers) if isinstance(film, _Prepared) else film for film in read)
+                predictions = iter(self._predict_prepared([film for film in read if isinstance(film, _Prepared)]))
+                yield from (next(predictions) if isinstance(film, _Prepared) else film for film in read)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Calibrated probabilities, float64 (N, C), of packed films, uint8 (N, S, S), 32 at the most."""
-        return self._predict(images)[0]
+        return self._run(images)[0]
 
-    def _predict(self, images: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    def _run(self, images: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """The `probabilities`, and of a localiser the map of each film, float32 (s, s, C)."""
         padding = BATCH - len(images) if len(images) > 1 else 0
         padded = np.pad(images, ((0, padding), (0, 0), (0, 0)))[..., None]
@@ -155,25 +159,27 @@ class Classifier:
         packed = resize(film.pixels, self.decision.image_size)
         return _Prepared(packed, film.pixels.shape, self.familiarity.remark(film))
 
-    def _judge(self, films: list[_Prepared]) -> list[Answer]:
+    def _predict_prepared(self, films: list[_Prepared]) -> list[Prediction]:
         if not films:
             return []
-        rows, maps = self._predict(np.stack([film.image for film in films]))
-        answers = [self._decide(row, film.remark) for row, film in zip(rows, films, strict=True)]
+        rows, maps = self._run(np.stack([film.image for film in films]))
+        predictions = [self._prediction(row, film.remark) for row, film in zip(rows, films, strict=True)]
         if not (how := self.decision.localization):
-            return answers
-        boxes = [self._find(map_, film.shape, how) for map_, film in zip(maps, films, strict=True)]
-        return [replace(answer, boxes=found) for answer, found in zip(answers, boxes, strict=True)]
+            return predictions
+        boxes = [self._locate(map_, film.shape, how) for map_, film in zip(maps, films, strict=True)]
+        return [replace(prediction, boxes=found) for prediction, found in zip(predictions, boxes, strict=True)]
 
-    def _find(self, map_: np.ndarray, shape: tuple[int, int], how: Localization) -> tuple[Box, ...]:
+    def _locate(self, map_: np.ndarray, shape: tuple[int, int], how: Localization) -> tuple[Detection, ...]:
         """The boxes of a map, float32 (s, s, C), in a film of this height and width."""
         size = self.decision.image_size
         detections = how.postprocessing.apply(network(how.head).HEAD.decode(map_, size))
-        return tuple(Box(*row) for row in rescale(detections, (size, size), shape).round(4).tolist())
+        return tuple(Detection(*row) for row in rescale(detections, (size, size), shape).round(4).tolist())
 
-    def _decide(self, row: np.ndarray, remark: str) -> Answer:
-        """The answer of calibrated probabilities (C,)."""
+    def _prediction(self, row: np.ndarray, remark: str) -> Prediction:
+        """What calibrated probabilities, (C,), say of a film."""
         classes, threshold = self.decision.classes, self.decision.threshold
-        [called] = predict_classes(row[None], threshold, self.decision.healthy)
+        [number] = predict_classes(row[None], threshold, self.decision.healthy)
         [probability] = probability_of_pneumonia(row[None], self.decision.healthy).tolist()
-        return Answer(classes[called], probability, dict(zip(classes, row.tolist(), strict=True)), threshold, remark)
+        return Prediction(
+            classes[number], probability, dict(zip(classes, row.tolist(), strict=True)), threshold, remark
+        )

@@ -33,7 +33,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from PIL import Image
 
 from pneumonia.inference.decision import Decision
-from pneumonia.inference.predictor import FILES, Answer, Classifier, boxes_as_json
+from pneumonia.inference.predictor import FILES, Prediction, Predictor, boxes_as_json
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ REQUIREMENTS = (
     "scipy",
     "tensorflow",
 )
-"""What the package code in the model imports to answer, and the decoders that pydicom looks for."""
+"""What the package code in the model imports to predict, and the decoders that pydicom looks for."""
 
 
 OUTPUTS = {
@@ -65,11 +65,11 @@ OUTPUTS = {
     "model_version": DataType.string,
     "remark": DataType.string,
 }
-"""The columns of an answer: those of `classifier.Answer`, and which model gave it. A localiser has `boxes` too."""
+"""The columns of a row: those of `predictor.Prediction`, and which model gave it. A localiser has `boxes` too."""
 
 
 class RefusedFilm(MlflowException):
-    """A film that gives no answer. MLflow's server puts the request before the message; a client gets the reason."""
+    """A film that cannot be used. MLflow's server puts the request before the message; a client gets the reason."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, error_code=BAD_REQUEST)
@@ -81,39 +81,39 @@ class RefusedFilm(MlflowException):
 
 
 class RadiographModel(PythonModel):
-    """A `Classifier` as MLflow calls it."""
+    """A `Predictor` as MLflow calls it."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the classifier and have its network compiled for one film, so that the first request is no slower."""
+        """Load the predictor and have its network compiled for one film, so that the first request is no slower."""
         artifacts = Path(context.artifacts["decision"]).parent
-        self.classifier = Classifier.load(artifacts)
+        self.predictor = Predictor.load(artifacts)
         self.model_version = model_version(artifacts.parent)
-        size = self.classifier.decision.image_size
-        self.classifier.probabilities(np.zeros((1, size, size), np.uint8))
+        size = self.predictor.decision.image_size
+        self.predictor.probabilities(np.zeros((1, size, size), np.uint8))
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
         """A row a film of the first column, in their order, with the columns `OUTPUTS` and those of `_class_columns`.
 
-        Of a localiser `boxes` is JSON, a list of objects with the fields of `classifier.Box`.
+        Of a localiser `boxes` is JSON, a list of objects with the fields of `predictor.Detection`.
 
         Raises:
             RefusedFilm: one that cannot be used.
         """
         sources = [_source(number, film) for number, film in enumerate(model_input.iloc[:, 0])]
         rows = []
-        for number, answer in enumerate(self.classifier.answers(sources)):
-            if not isinstance(answer, Answer):
-                raise RefusedFilm(f"film {number}: {answer}")
-            columns = {"model_version": self.model_version, **vars(answer)}
-            row = {name: columns[name] for name in OUTPUTS} | _class_columns(answer.probabilities)
-            rows.append(row if answer.boxes is None else {**row, "boxes": boxes_as_json(answer.boxes)})
+        for number, prediction in enumerate(self.predictor.predict_files(sources)):
+            if not isinstance(prediction, Prediction):
+                raise RefusedFilm(f"film {number}: {prediction}")
+            columns = {"model_version": self.model_version, **vars(prediction)}
+            row = {name: columns[name] for name in OUTPUTS} | _class_columns(prediction.probabilities)
+            rows.append(row if prediction.boxes is None else {**row, "boxes": boxes_as_json(prediction.boxes)})
         return pd.DataFrame(rows)
 
 
 def log_radiograph_model(directory: Path, name: str, registered_model_name: str | None = None) -> ModelInfo:
-    """Log the classifier in `directory` (see `classifier.FILES`) to the active run, and register it if so named.
+    """Log the predictor in `directory` (see `predictor.FILES`) to the active run, and register it if so named.
 
     The package's code goes with it, so the model works the same after the repository has moved on. The example kept
     with it is a grey ramp: a film may be a patient's.

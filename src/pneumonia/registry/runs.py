@@ -112,24 +112,24 @@ WITH_INTERVAL = (
     "bacterial_against_viral/roc_auc",
     "boxes/map",
 )
-"""The figures whose interval is beside them, as `…_low` and `…_high`."""
+"""The metrics whose interval is beside them, as `…_low` and `…_high`."""
 
 
 def log_evaluation(
-    figures: dict[str, dict[str, float]], intervals: pd.DataFrame, findings: list[str], reports: Path
+    values: dict[str, dict[str, float]], intervals: pd.DataFrame, findings: list[str], reports: Path
 ) -> None:
-    """Log the figures as `val/…` and `test/…`, the same few in every run, and the reports.
+    """Log the metrics as `val/…` and `test/…`, the same few in every run, and the reports.
 
-    `figures`, `intervals` and `findings` are those of `evaluation.evaluate.Evaluation`.
+    `values`, `intervals` and `findings` are the metrics, intervals and findings of `evaluation.evaluate.Evaluation`.
     """
     metrics = {
         f"{part}/{name}": value
-        for part, values in figures.items()
-        for name, value in values.items()
+        for part, of_part in values.items()
+        for name, value in of_part.items()
         if not name.endswith(("positives", "negatives"))  # counts are in the confusion matrices
     }
-    for row in intervals[intervals["figure"].isin(WITH_INTERVAL)].itertuples():
-        metrics |= {f"{row.part}/{row.figure}_low": row.low, f"{row.part}/{row.figure}_high": row.high}
+    for row in intervals[intervals["metric"].isin(WITH_INTERVAL)].itertuples():
+        metrics |= {f"{row.part}/{row.metric}_low": row.low, f"{row.part}/{row.metric}_high": row.high}
     mlflow.log_metrics({name: value for name, value in metrics.items() if math.isfinite(value)})
     mlflow.log_artifacts(str(reports), "reports")
     mlflow.log_artifact("params.yaml")

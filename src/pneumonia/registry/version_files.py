@@ -29,7 +29,7 @@ def existing_store() -> str:
 
 @contextmanager
 def registered_model(address: str) -> Iterator[tuple[Path, str]]:
-    """Yield a directory with the files of the classifier at `address` (see `classifier.FILES`), and its version.
+    """Yield a directory with the files of the classifier at `address` (see `predictor.FILES`), and its version.
 
     `address` is `models:/NAME@ALIAS` or `models:/NAME/VERSION`, in the registry of `MLFLOW_TRACKING_URI` or else in
     `mlflow.db` of the main repository.

@@ -22,9 +22,9 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 CHAMPIONS = "champions"
 """The tag of a registered model that has the versions that were champion, one after the other."""
 TAGGED = ("roc_auc", "sensitivity", "specificity", "accuracy", "boxes/map")
-"""The figures whose intervals are tags of the version, where it has them."""
+"""The metrics whose intervals are tags of the version, where it has them."""
 DECISIVE = {"boxes/map": "mean average precision", "classes/roc_auc": "AUC", "roc_auc": "AUC"}
-"""The figures that may decide, in words: the first one that both versions have does."""
+"""The metrics that may decide, in words: the first one that both versions have does."""
 
 
 def register(params: Params, evaluation: Evaluation, card: str, data: Path, models: Path, reports: Path) -> str:
@@ -43,7 +43,7 @@ def register(params: Params, evaluation: Evaluation, card: str, data: Path, mode
     predictions = Predictions.read([reports / name for name in TABLES if (reports / name).is_file()])
     # One at a time: of two runs that finish at once the second is compared with the first.
     with store_lock():
-        alias, reason = _decide(_champion(client, name), tags, predictions, evaluation.intervals)
+        alias, reason = _alias_and_reason(_champion(client, name), tags, predictions, evaluation.intervals)
         for key, value in {**tags, "decision": f"{alias}: {reason}"}.items():
             client.set_model_version_tag(name, version, key, value)
         if alias == CHAMPION:
@@ -112,12 +112,12 @@ def _champions(client: MlflowClient, name: str) -> list[str]:
 
 def _tags(params: Params, evaluation: Evaluation, data: Path) -> dict[str, str]:
     """What a version is of and how good it is, with the intervals on the test films."""
-    rows = evaluation.intervals.set_index(["part", "figure"])
-    figures = {
-        f"{part}.{figure}": "{value:.4f} ({low:.4f} to {high:.4f})".format(**rows.loc[(part, figure)])
+    rows = evaluation.intervals.set_index(["part", "metric"])
+    metrics = {
+        f"{part}.{metric}": "{value:.4f} ({low:.4f} to {high:.4f})".format(**rows.loc[(part, metric)])
         for part in ("val", "test")
-        for figure in TAGGED
-        if (part, figure) in rows.index
+        for metric in TAGGED
+        if (part, metric) in rows.index
     }
     return {
         "dataset": params.dataset,
@@ -126,7 +126,7 @@ def _tags(params: Params, evaluation: Evaluation, data: Path) -> dict[str, str]:
         "threshold": f"{evaluation.decision.threshold:.4f}",
         "temperature": f"{evaluation.decision.temperature:.4f}",
         "shortcuts": str(len(evaluation.findings)),
-        **figures,
+        **metrics,
     }
 
 
@@ -161,7 +161,7 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
         return None
 
 
-def _decide(
+def _alias_and_reason(
     champion: ModelVersion | None, tags: dict[str, str], predictions: Predictions, intervals: pd.DataFrame
 ) -> tuple[str, str]:
     """The alias of a newcomer with these `tags`, `predictions` and `intervals`, and why."""
@@ -171,7 +171,7 @@ def _decide(
     by_hand = "`pneumonia promote` moves the alias by hand"
     if (theirs.get("dataset"), theirs.get("validation_films")) != (tags["dataset"], tags["validation_films"]):
         if theirs.get("dataset") == "phantom" and tags["dataset"] != "phantom":
-            if not intervals.set_index(["part", "figure"]).at[("val", "roc_auc"), "low"] > 0.5:
+            if not intervals.set_index(["part", "metric"]).at[("val", "roc_auc"), "low"] > 0.5:
                 return CHALLENGER, f"{name} knew generated films only, but this one may be no better than chance"
             return CHAMPION, f"{name} knew generated films only, this one {tags['dataset']}"
         return CHALLENGER, f"{name} was validated on other films, of {theirs.get('dataset')}; {by_hand}"
@@ -179,10 +179,10 @@ def _decide(
         table = compare(read_predictions(str(champion.run_id)), predictions, "val")
     except UserError as error:
         return CHALLENGER, f"it cannot be compared with {name} ({error}); {by_hand}"
-    figure = next(figure for figure in DECISIVE if figure in table.index)
-    row = table.loc[figure]
+    metric = next(metric for metric in DECISIVE if metric in table.index)
+    row = table.loc[metric]
     told = (
-        f"validation {DECISIVE[figure]} {row['second']:.4f} against {row['first']:.4f} of {name}, difference "
+        f"validation {DECISIVE[metric]} {row['second']:.4f} against {row['first']:.4f} of {name}, difference "
         f"{row['difference']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
     )
     return (CHAMPION, told) if row["low"] > 0 else (CHALLENGER, f"{told}; {by_hand}")

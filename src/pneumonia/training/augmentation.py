@@ -15,7 +15,9 @@ TONE = 6
 """What `draw` draws of the exposure: gamma, contrast, brightness, noise, blur, compression."""
 
 
-def draw(rng: np.random.Generator, augment: np.ndarray, size: int, settings: Augmentation) -> tuple[np.ndarray, ...]:
+def draw_pose_and_tone(
+    rng: np.random.Generator, augment: np.ndarray, size: int, settings: Augmentation
+) -> tuple[np.ndarray, ...]:
     """Random transforms of a batch; the identity where `augment`, bool of shape (B,), is false.
 
     Each film has its own share of the ranges, drawn from `settings.least_share` to 1 times `settings.strength`. At 1

@@ -6,7 +6,7 @@ import pandas as pd
 
 from pneumonia.params.load import Params
 from pneumonia.preparation.packed.films import class_numbers
-from pneumonia.training.augmentation import draw
+from pneumonia.training.augmentation import draw_pose_and_tone
 from pneumonia.training.blending import Blend, blend_images, blend_targets, draw_blend
 from pneumonia.training.box_targets import BoxTargets
 from pneumonia.training.surroundings import Exchange, draw_exchange, exchange_surroundings
@@ -23,7 +23,7 @@ class TrainingBatches(keras.utils.PyDataset):
     """The rows of `train.csv`, shuffled anew each epoch, blended, some in other surroundings, in random pose and tone.
 
     A batch is `(inputs, targets, weights)`: inputs `image` uint8 (B, S, S, 1), `pose` float32 (B, 8) and `tone`
-    float32 (B, 6) (see `augmentation.draw`), targets as in `targets`, weights float32 (B,). It depends on the seed,
+    float32 (B, 6) (see `augmentation.draw_pose_and_tone`), targets as in `targets`, weights float32 (B,). It depends on the seed,
     the epoch and its number alone, whatever was drawn before.
 
     `shards` is how many parts of equal size a batch must fall into, `shard` the one to give where each process of
@@ -68,7 +68,7 @@ class TrainingBatches(keras.utils.PyDataset):
         rows = self.order[number * size : (number + 1) * size]
         # Not `number` itself: NumPy takes trailing zeros as absent, and [seed, epoch] is what the epoch shuffles with.
         rng = np.random.default_rng([self.seed, self.epoch, number + 1])
-        pose, tone = draw(rng, self.augment[rows], self.images.shape[1], self.settings.augmentation)
+        pose, tone = draw_pose_and_tone(rng, self.augment[rows], self.images.shape[1], self.settings.augmentation)
         blend = draw_blend(rng, len(rows), self.images.shape[1], self.settings)
         exchange = draw_exchange(rng, len(rows), self.settings.exchanged_surroundings)
         blended, around = rng.choice(self.order, len(rows)), rng.choice(self.order, len(rows))

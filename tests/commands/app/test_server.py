@@ -55,7 +55,7 @@ def page(tmp_path_factory) -> str:
 
 def ask(page: str, data: bytes) -> tuple[int, dict]:
     try:
-        with urllib.request.urlopen(urllib.request.Request(f"{page}/answer", data, method="POST")) as response:
+        with urllib.request.urlopen(urllib.request.Request(f"{page}/predict", data, method="POST")) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -129,6 +129,6 @@ def test_in_a_browser_a_film_is_chosen_and_its_answer_shown(page, tmp_path):
         error = browser.find_element(By.ID, "error")
         WebDriverWait(browser, 30).until(lambda _: error.text)
         assert error.text == "text.jpg: no film: not an image: neither JPEG nor PNG nor DICOM"
-        assert not browser.find_element(By.ID, "answer").is_displayed()
+        assert not browser.find_element(By.ID, "prediction").is_displayed()
     finally:
         browser.quit()

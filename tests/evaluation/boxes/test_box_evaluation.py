@@ -14,7 +14,7 @@ from pneumonia.evaluation.evaluate import Evaluation, evaluate
 from pneumonia.evaluation.report.card import render_card
 from pneumonia.evaluation.report.page import render_report
 from pneumonia.inference.decision import Decision
-from pneumonia.inference.predictor import Answer, Classifier
+from pneumonia.inference.predictor import Prediction, Predictor
 from pneumonia.params.load import Params, load_params
 from pneumonia.radiographs.read import resize
 
@@ -96,9 +96,9 @@ def test_the_figures_are_those_of_the_boxes_that_are_written_in_pixels_of_the_fi
         assert 0.2 < score < 0.9
         assert metrics[part]["boxes/map"] == pytest.approx(score, abs=0.01)
         assert metrics[part]["roc_auc"] > 0.7
-    rows = outcome.intervals.set_index(["part", "figure"])
+    rows = outcome.intervals.set_index(["part", "metric"])
     row = rows.loc[("test", "boxes/map")]
-    assert row["low"] < row["value"] == outcome.figures["test"]["boxes/map"] < row["high"]
+    assert row["low"] < row["value"] == outcome.metrics["test"]["boxes/map"] < row["high"]
     assert row["low_by_image"] < row["value"] < row["high_by_image"]
 
 
@@ -114,13 +114,13 @@ def test_what_is_tuned_does_not_know_the_test_films(evaluated, data, tmp_path):
     (tmp_path / "models").mkdir()
     params = params_of(tmp_path)
     again = evaluate(spot_localiser(), params, other, HISTORY, "", tmp_path / "models", tmp_path / "reports")
-    assert again.figures["test"] != outcome.figures["test"]
+    assert again.metrics["test"] != outcome.metrics["test"]
     assert again.decision == outcome.decision == Decision.load(folder / "models" / "decision.json")
 
 
 def test_the_model_is_compared_with_average_boxes(evaluated):
     _, folder = evaluated
-    table = pd.read_csv(folder / "reports" / "evaluation" / "baselines.csv").set_index(["against", "part", "figure"])
+    table = pd.read_csv(folder / "reports" / "evaluation" / "baselines.csv").set_index(["against", "part", "metric"])
     assert set(table.index.levels[0]) == {"one average box", "an average box in each lung"}
     row = table.loc[("one average box", "test", "boxes/map")]
     assert row["model"] - row["baseline"] == pytest.approx(row["difference"])
@@ -132,10 +132,10 @@ def test_the_classifier_that_is_left_boxes_a_film_as_it_was_evaluated(evaluated)
     _, folder = evaluated
     boxes = pd.read_csv(folder / "reports" / "evaluation" / "boxes.csv")
     files = pd.read_csv(folder / "reports" / "predictions.csv")["file"]
-    answers = Classifier.load(folder / "models").answers(folder / "films" / file for file in files)
+    answers = Predictor.load(folder / "models").predict_files(folder / "films" / file for file in files)
     expected = boxes_of(boxes[boxes["shown"]], files, [*PLACE, "confidence"])
     for file, answer, rows in zip(files, answers, expected, strict=True):
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, Prediction)
         assert np.array(answer.boxes).reshape(-1, 5) == pytest.approx(rows, abs=0.01), file
     assert sum(map(len, expected)) > 20
 

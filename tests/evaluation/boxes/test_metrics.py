@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pneumonia.evaluation.boxes.metrics import Detections, localization_difference, localization_figures
+from pneumonia.evaluation.boxes.metrics import Detections, localization_difference, localization_metrics
 from pneumonia.evaluation.boxes.rsna_metric import mean_average_precision
 
 SIZE = 100
@@ -15,7 +15,7 @@ def alone(count: int) -> np.ndarray:
 
 
 def values(truths, ranked, threshold: float = 0.5) -> dict[str, float]:
-    table = localization_figures(truths, Detections(ranked, threshold), SIZE, alone(len(truths)), draws=10)
+    table = localization_metrics(truths, Detections(ranked, threshold), SIZE, alone(len(truths)), draws=10)
     return table["value"].to_dict()
 
 
@@ -92,10 +92,10 @@ def test_the_figures_of_a_draw_are_those_of_the_films_drawn():
     """A patient with all films: what is drawn is all films once. Two patients: half of the draws are of one alone."""
     truths, ranked = a_detector(np.random.default_rng(0), 60, 4)
     once = values(truths, ranked)
-    of_one = localization_figures(truths, Detections(ranked, 0.5), SIZE, np.full(60, "one"), draws=10)
+    of_one = localization_metrics(truths, Detections(ranked, 0.5), SIZE, np.full(60, "one"), draws=10)
     assert of_one["low"].to_dict() == pytest.approx(once)
     groups = np.repeat(["first", "second"], 30)
-    of_two = localization_figures(truths, Detections(ranked, 0.5), SIZE, groups, draws=200)
+    of_two = localization_metrics(truths, Detections(ranked, 0.5), SIZE, groups, draws=200)
     halves = [values(truths[part], ranked[part]) for part in (slice(0, 30), slice(30, 60))]
     for name, row in of_two.iterrows():
         assert [row["low"], row["high"]] == pytest.approx(sorted(half[name] for half in halves))
@@ -107,7 +107,7 @@ def test_about_nineteen_of_twenty_intervals_hold_the_truth():
     inside = dict.fromkeys(whole, 0)
     for start in range(0, 8_000, 200):
         part = slice(start, start + 200)
-        table = localization_figures(truths[part], Detections(ranked[part], 0.5), SIZE, alone(200), draws=250)
+        table = localization_metrics(truths[part], Detections(ranked[part], 0.5), SIZE, alone(200), draws=250)
         for name, row in table.iterrows():
             inside[name] += row["low"] <= whole[name] <= row["high"]
     assert min(inside.values()) >= 0.87 * 40, inside
@@ -117,8 +117,8 @@ def test_about_nineteen_of_twenty_intervals_hold_the_truth():
 def test_films_of_one_patient_are_no_evidence_of_their_own():
     truths, ranked = a_detector(np.random.default_rng(2), 100, 4)
     four = Detections(ranked * 4, 0.5)
-    by_patient = localization_figures(truths * 4, four, SIZE, np.tile(alone(100), 4), draws=500)
-    by_film = localization_figures(truths * 4, four, SIZE, alone(400), draws=500)
+    by_patient = localization_metrics(truths * 4, four, SIZE, np.tile(alone(100), 4), draws=500)
+    by_film = localization_metrics(truths * 4, four, SIZE, alone(400), draws=500)
     widths = [table["high"] - table["low"] for table in (by_patient, by_film)]
     assert widths[1][["map", "ap_50", "roc_auc"]].tolist() == pytest.approx(
         (widths[0][["map", "ap_50", "roc_auc"]] / 2).tolist(), rel=0.25

@@ -1,4 +1,4 @@
-"""The page and what it asks: one film in, an answer and two pictures out, nothing kept."""
+"""The page and what it asks: one film in, a prediction and two pictures out, nothing kept."""
 
 import base64
 import io
@@ -13,8 +13,8 @@ from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from pneumonia.errors import UserError
-from pneumonia.inference.evidence import show_evidence
-from pneumonia.inference.predictor import Classifier
+from pneumonia.inference.overlay import show_evidence
+from pneumonia.inference.predictor import Predictor
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph
 from pneumonia.registry.pyfunc_model import MAX_BYTES
@@ -37,18 +37,18 @@ def serve(address: str, port: int) -> None:
         except OSError as error:
             raise UserError(f"port {port} cannot be had ({error.strerror}); --port may be another") from error
     with registered_model(address) as (directory, version):
-        classifier = Classifier.load(directory)
+        predictor = Predictor.load(directory)
         name = address.removeprefix("models:/").partition("@")[0].partition("/")[0]
         print(f"http://127.0.0.1:{port}")
-        uvicorn.run(make_app(classifier, f"{name} version {version}"), port=port, log_level="warning")
+        uvicorn.run(make_app(predictor, f"{name} version {version}"), port=port, log_level="warning")
 
 
-def make_app(classifier: Classifier, model: str) -> FastAPI:
-    """The page at `/`; `/answer` takes the bytes of a film and gives JSON.
+def make_app(predictor: Predictor, model: str) -> FastAPI:
+    """The page at `/`; `/predict` takes the bytes of a film and gives JSON.
 
-    Its keys: `label`, `probability`, `threshold`, `remark` (see `classifier.Answer`), `model` as given here, `film` and
-    `overlay` (see `evidence.show_evidence`), base64 of PNG, and `evidence`, a word on the latter. A film that cannot be
-    used is status 400 with the reason as `detail`, one that is too long 413.
+    Its keys: `label`, `probability`, `threshold` and `remark` (see `predictor.Prediction`), `model` as given here, `film` and
+    `overlay` (see `overlay.show_evidence`) as PNG in base64, and `evidence`, a word on the latter. A film that
+    cannot be used is status 400 with the reason as `detail`, one that is too long is 413.
     """
     app = FastAPI(title="pneumonia", openapi_url=None)
     page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
@@ -57,11 +57,11 @@ def make_app(classifier: Classifier, model: str) -> FastAPI:
     def show_page() -> str:
         return page
 
-    @app.post("/answer")
-    async def answer(request: Request) -> dict[str, str | float]:
+    @app.post("/predict")
+    async def predict(request: Request) -> dict[str, str | float]:
         data = await _read_at_most(request, MAX_BYTES)
         try:
-            return await run_in_threadpool(_answer, classifier, model, data)
+            return await run_in_threadpool(_predict, predictor, model, data)
         except UnreadableRadiograph as error:
             raise HTTPException(400, f"no film: {error}") from error
 
@@ -77,21 +77,21 @@ async def _read_at_most(request: Request, limit: int) -> bytes:
     return bytes(data)
 
 
-def _answer(classifier: Classifier, model: str, data: bytes) -> dict[str, str | float]:
+def _predict(predictor: Predictor, model: str, data: bytes) -> dict[str, str | float]:
     film = read_radiograph(data)
-    [answer] = classifier.answer([film])
+    [prediction] = predictor.predict_films([film])
     shown = Image.fromarray(film.pixels)
     shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     pixels = np.asarray(shown)
     return {
-        "label": answer.label,
-        "probability": answer.probability,
-        "threshold": answer.threshold,
-        "remark": answer.remark,
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "threshold": prediction.threshold,
+        "remark": prediction.remark,
         "model": model,
         "film": _png(pixels),
-        "evidence": "Grad-CAM" if answer.boxes is None else f"boxes: {len(answer.boxes)}",
-        "overlay": _png(show_evidence(classifier, answer, film.pixels, pixels)),
+        "evidence": "Grad-CAM" if prediction.boxes is None else f"boxes: {len(prediction.boxes)}",
+        "overlay": _png(show_evidence(predictor, prediction, film.pixels, pixels)),
     }
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 from pneumonia.annotations.boxes import rescale
 from pneumonia.errors import UserError
 from pneumonia.evaluation.boxes.baseline import average_box, average_box_of_each_lung, baseline_candidates
-from pneumonia.evaluation.boxes.metrics import PLACE, Detections, localization_difference, localization_figures
-from pneumonia.evaluation.boxes.pictures import plot_boxes, plot_froc, plot_tuning
+from pneumonia.evaluation.boxes.metrics import PLACE, Detections, localization_difference, localization_metrics
+from pneumonia.evaluation.boxes.pictures import plot_found_boxes, plot_froc, plot_tuning
 from pneumonia.evaluation.boxes.tuning import prevalence_weights, tune
 from pneumonia.evaluation.parts import Part, intervals_of
 from pneumonia.inference.decision import Localization
@@ -39,7 +39,7 @@ class Found:
 @dataclass(frozen=True, eq=False)
 class BoxEvaluation:
     """What came out: how maps become boxes, what was tried for that, what was found on each part, the `intervals` of
-    its figures (see `parts.intervals_of`), and the model's paired `difference` from each baseline.
+    its metrics (see `parts.intervals_of`), and the model's paired `difference` from each baseline.
     """
 
     localization: Localization
@@ -48,10 +48,10 @@ class BoxEvaluation:
     intervals: pd.DataFrame
     difference: pd.DataFrame
 
-    def figures(self, part: str) -> dict[str, float]:
-        """The figures of a part, for `metrics.json`."""
+    def metrics(self, part: str) -> dict[str, float]:
+        """The metrics of a part, for `metrics.json`."""
         rows = self.intervals[self.intervals["part"] == part].dropna(subset="value")
-        return dict(zip(rows["figure"], rows["value"].tolist(), strict=True))
+        return dict(zip(rows["metric"], rows["value"].tolist(), strict=True))
 
 
 def evaluate_boxes(
@@ -121,7 +121,7 @@ def write_boxes(evaluation: BoxEvaluation, images: np.ndarray, data: Path, direc
     evaluation.difference.to_csv(directory / "baselines.csv", index=False)
     test = evaluation.found["test"]
     pictures = {
-        "boxes": plot_boxes(images, test.part.films, test.truths, test.model.shown()),
+        "boxes": plot_found_boxes(images, test.part.films, test.truths, test.model.shown()),
         "froc": plot_froc(evaluation.intervals, evaluation.difference),
         "tuning": plot_tuning(evaluation.tuning, evaluation.localization.postprocessing),
     }
@@ -144,10 +144,10 @@ def _detect(candidates: list[np.ndarray], postprocessing: Postprocessing) -> Det
 
 
 def _intervals(found: Found, name: str, size: int, draws: int) -> pd.DataFrame:
-    def figures_by(groups: np.ndarray) -> pd.DataFrame:
-        return localization_figures(found.truths, found.model, size, groups, draws).add_prefix("boxes/", axis=0)
+    def table_by(groups: np.ndarray) -> pd.DataFrame:
+        return localization_metrics(found.truths, found.model, size, groups, draws).add_prefix("boxes/", axis=0)
 
-    return intervals_of(found.part, name, figures_by)
+    return intervals_of(found.part, name, table_by)
 
 
 def _difference(found: Found, name: str, size: int, draws: int) -> pd.DataFrame:
@@ -156,7 +156,7 @@ def _difference(found: Found, name: str, size: int, draws: int) -> pd.DataFrame:
     for baseline, detections in found.baselines.items():
         table = localization_difference(found.truths, detections, found.model, size, patients, draws)
         named = table.replace({"means": MEANS}).rename(columns={"first": "baseline", "second": "model"})
-        rows = named.add_prefix("boxes/", axis=0).reset_index(names="figure")
+        rows = named.add_prefix("boxes/", axis=0).reset_index(names="metric")
         rows.insert(0, "against", baseline)
         tables.append(rows.assign(part=name))
     return pd.concat(tables)

@@ -1,6 +1,6 @@
-"""How well boxes are found: the figures of the field, with intervals by bootstrap over patients.
+"""How well boxes are found: the metrics of the field, with intervals by bootstrap over patients.
 
-As in `evaluation.bootstrap`, a draw is how often each film counts, so the figures of all draws are computed at once.
+As in `evaluation.bootstrap`, a draw is how often each film counts, so the metrics of all draws are computed at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 
 from pneumonia.annotations.boxes import by_confidence, film_confidence, iou, paint
-from pneumonia.evaluation.bootstrap import Figures, paired_difference, roc_auc, with_intervals
+from pneumonia.evaluation.bootstrap import WeightedMetrics, paired_difference, roc_auc, with_intervals
 from pneumonia.evaluation.boxes.rsna_metric import film_score, hits, mean_of_scored
 
 PLACE = ["x", "y", "width", "height"]
@@ -37,7 +37,7 @@ class Detections:
         return [each[each[:, 4] >= self.threshold] for each in self.ranked]
 
 
-def localization_figures(
+def localization_metrics(
     truths: Sequence[np.ndarray],
     detections: Detections,
     size: int,
@@ -45,10 +45,10 @@ def localization_figures(
     draws: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The figures of `detections` on films with the boxes `truths`, float (T, 4) each, with their 95 % intervals.
+    """The metrics of `detections` on films with the boxes `truths`, float (T, 4) each, with their 95 % intervals.
 
     `size` is the side of the films in pixels; films of the same of `groups`, str (N,), are drawn together. A row a
-    figure, with `value`, `low`, `high` (see `bootstrap.intervals`). Of the boxes that are shown:
+    metric, with `value`, `low`, `high` (see `bootstrap.intervals`). Of the boxes that are shown:
 
     - `map`: the challenge's metric (see `score`);
     - `pixel_accuracy`: the share of pixels on which the painted masks agree, the mean over the films.
@@ -60,9 +60,9 @@ def localization_figures(
     - `froc/R`: the share of true boxes found at an IoU above 0.2 with at most R false positives a film;
     - `roc_auc`: of the films, by their highest confidence, 0 without detections.
 
-    A figure without a denominator is NaN.
+    A metric without a denominator is NaN.
     """
-    return with_intervals(_figures(truths, detections, size), groups, _sick(truths), draws, seed)
+    return with_intervals(_weighted_metrics(truths, detections, size), groups, _sick(truths), draws, seed)
 
 
 def localization_difference(
@@ -74,20 +74,22 @@ def localization_difference(
     draws: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Two detectors on the same films, drawn alike for both: `bootstrap.paired_difference` of those figures."""
-    one, other = (_figures(truths, each, size) for each in (first, second))
+    """Two detectors on the same films, drawn alike for both: `bootstrap.paired_difference` of those metrics."""
+    one, other = (_weighted_metrics(truths, each, size) for each in (first, second))
     return paired_difference(one, other, groups, draws, seed)
 
 
-def _figures(truths: Sequence[np.ndarray], detections: Detections, size: int) -> Callable[[np.ndarray], Figures]:
-    """The figures, (D,) each, where film n counts `weights[d, n]` times, float (D, N)."""
+def _weighted_metrics(
+    truths: Sequence[np.ndarray], detections: Detections, size: int
+) -> Callable[[np.ndarray], WeightedMetrics]:
+    """The metrics, (D,) each, where film n counts `weights[d, n]` times, float (D, N)."""
     pairs = list(zip(truths, detections.shown(), strict=True))
     scores = np.array([film_score(truth, shown) for truth, shown in pairs])
     agreement = np.array([(paint(truth, size) == paint(shown, size)).mean() for truth, shown in pairs])
     confidence = np.array([film_confidence(each) for each in detections.ranked])
     precise, pointing = (_Ranking(truths, detections.ranked, threshold) for threshold in (AP_IOU, FROC_IOU))
 
-    def figures(weights: np.ndarray) -> Figures:
+    def metrics(weights: np.ndarray) -> WeightedMetrics:
         return {
             "map": mean_of_scored(scores, weights),
             "ap_50": precise.average_precision(weights),
@@ -96,7 +98,7 @@ def _figures(truths: Sequence[np.ndarray], detections: Detections, size: int) ->
             "pixel_accuracy": weights @ agreement / weights.sum(axis=1),
         }
 
-    return figures
+    return metrics
 
 
 def _sick(truths: Sequence[np.ndarray]) -> np.ndarray:

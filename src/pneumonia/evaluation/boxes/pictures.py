@@ -33,7 +33,7 @@ def choose_films(truths: Sequence[np.ndarray], shown: Sequence[np.ndarray]) -> l
     return [*best_first[steps].tolist(), *alarms[:FALSE_ALARMS]]
 
 
-def plot_boxes(
+def plot_found_boxes(
     images: np.ndarray, films: pd.DataFrame, truths: Sequence[np.ndarray], shown: Sequence[np.ndarray]
 ) -> Figure:
     """The films that `choose_films` chooses of `films`, rows of predictions: true boxes red, predicted ones blue.
@@ -67,10 +67,10 @@ def plot_froc(intervals: pd.DataFrame, difference: pd.DataFrame) -> Figure:
     `intervals` and `difference` are those of `boxes.BoxEvaluation`.
     """
     mine, theirs = (
-        table[(table["part"] == "test") & table["figure"].str.startswith("boxes/froc/")]
+        table[(table["part"] == "test") & table["metric"].str.startswith("boxes/froc/")]
         for table in (intervals, difference)
     )
-    rates = mine["figure"].str.rpartition("/")[2].astype(float)
+    rates = mine["metric"].str.rpartition("/")[2].astype(float)
     figure = Figure(figsize=(5.5, 4.2), layout="constrained")
     axes = figure.subplots()
     spread = np.abs(mine[["low", "high"]].to_numpy().T - mine["value"].to_numpy())

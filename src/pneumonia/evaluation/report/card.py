@@ -14,8 +14,8 @@ CARD = """# {model} on {dataset} ({task})
 
 ## Intended use
 Frontal chest radiographs like those that it was trained on ({dataset}). It gives a calibrated probability of pneumonia
-and calls a film pneumonia from {threshold:.3f} on (chosen on validation films: {rule}). {boxes}A film unlike the
-training films is answered with a remark; do not rely on such an answer. Not for lateral films, other body parts, or
+and predicts pneumonia from {threshold:.3f} on (chosen on validation films: {rule}). {boxes}A film unlike the
+training films gets a remark; do not rely on such a prediction. Not for lateral films, other body parts, or
 other questions.
 
 ## Data
@@ -42,15 +42,15 @@ BOXES = (
 RESULTS_OF = {
     True: "On test films of other patients, which nothing was chosen on; 95 % intervals by bootstrap over patients.",
     False: "On test films, which nothing was chosen on; 95 % intervals by bootstrap over films. The source names no "
-    "patients, or one film of each: if films of a patient are in training and test, the figures flatter.",
+    "patients, or one film of each: if films of a patient are in training and test, the metrics flatter.",
 }
 PREVALENCE = (
     "The probability is calibrated on validation films, {:.0%} of which show pneumonia: where it is rarer, it says too "
     "much, and where it is more frequent, too little."
 )
 ALWAYS = (
-    "One training with one seed: another seed gives other figures.",
-    "The intervals tell how the figures vary with the patients drawn, not how they change in another hospital.",
+    "One training with one seed: another seed gives other metrics.",
+    "The intervals tell how the metrics vary with the patients drawn, not how they change in another hospital.",
 )
 
 
@@ -73,7 +73,7 @@ def render_card(
         f"- {part}: " + ", ".join(f"{number} {name}" for name, number in row.items()) for part, row in counts.iterrows()
     )
     test = intervals[intervals["part"] == "test"]
-    lines = [f"| {row.figure} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} |" for row in test.itertuples()]
+    lines = [f"| {row.metric} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} |" for row in test.itertuples()]
     return CARD.format(
         model=params.model,
         dataset=params.dataset,
@@ -90,6 +90,6 @@ def render_card(
         device=facts["device"],
         minutes=facts["training_seconds"] / 60,
         results_of=RESULTS_OF[by_patient],
-        results="\n".join(["| figure | value | interval |", "|---|---|---|", *lines]),
+        results="\n".join(["| metric | value | interval |", "|---|---|---|", *lines]),
         limits="\n".join(f"- {limit}" for limit in (*findings, PREVALENCE.format(share), *ALWAYS)),
     )

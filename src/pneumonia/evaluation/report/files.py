@@ -22,7 +22,7 @@ from pneumonia.evaluation.parts import Part
 from pneumonia.evaluation.receptive_field import effective_receptive_field, layer_table, plot_receptive_field
 from pneumonia.evaluation.report.plots import plot_confusion, plot_curves
 from pneumonia.evaluation.shortcuts import findings, plot_alterations, shortcut_report
-from pneumonia.evaluation.subgroups import figures_by_group, group_films
+from pneumonia.evaluation.subgroups import group_films, metrics_by_group
 from pneumonia.inference.probabilities import predict_classes, probability_of_pneumonia
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ FILMS_FOR_RECEPTIVE_FIELD = 8
 
 
 def write_calibration(parts: dict[str, Part], directory: Path) -> pd.DataFrame:
-    """Write the reliability of the test films' probabilities; figures of both parts before and after."""
+    """Write the reliability of the test films' probabilities; metrics of both parts before and after."""
     rows = []
     for name, part in parts.items():
         for when, probabilities in (("before", part.uncalibrated), ("after", part.probabilities)):
@@ -64,10 +64,10 @@ def write_curves(parts: dict[str, Part], names: list[str], threshold: float, dir
             suffix = name if label == SICK else f"{name}_{label}"
             roc.to_csv(directory / f"roc_{suffix}.csv", index=False)
             pr.to_csv(directory / f"pr_{suffix}.csv", index=False)
-        called = predict_classes(part.probabilities, threshold, part.healthy)
-        confusion = pd.DataFrame({"actual": np.array(names)[part.truth], "predicted": np.array(names)[called]})
+        predicted = predict_classes(part.probabilities, threshold, part.healthy)
+        confusion = pd.DataFrame({"actual": np.array(names)[part.truth], "predicted": np.array(names)[predicted]})
         confusion.to_csv(directory / f"confusion_{name}.csv", index=False)
-        counts = confusion_matrix(part.truth, called, labels=range(len(names)))
+        counts = confusion_matrix(part.truth, predicted, labels=range(len(names)))
         save_picture(plot_confusion(counts, names, name), directory / f"confusion_{name}.png")
     for label, of_parts in curves.items():
         name = "curves.png" if label == SICK else f"curves_{label}.png"
@@ -96,12 +96,12 @@ def write_alterations(parts: dict[str, Part], images: np.ndarray, draws: int, di
 
 
 def write_groups(test: pd.DataFrame, data: Path, directory: Path) -> None:
-    """Write the calls of the test films by group."""
+    """Write how the test films fare in each group."""
     facts = _read(data / "clean" / "index.csv")
     facts = facts.set_index("file").loc[test["file"]].reset_index()
-    sick, called = (~test[column].isin(WITHOUT_PNEUMONIA).to_numpy() for column in ("class", "predicted"))
+    sick, predicted = (~test[column].isin(WITHOUT_PNEUMONIA).to_numpy() for column in ("class", "predicted"))
     right = (test["class"] == test["predicted"]).to_numpy()
-    figures_by_group(group_films(facts), sick, called, right).to_csv(directory / "groups_test.csv", index=False)
+    metrics_by_group(group_films(facts), sick, predicted, right).to_csv(directory / "groups_test.csv", index=False)
 
 
 def write_receptive_field(model: keras.Model, images: np.ndarray, rows: np.ndarray, directory: Path) -> None:
@@ -111,7 +111,7 @@ def write_receptive_field(model: keras.Model, images: np.ndarray, rows: np.ndarr
     table.to_csv(directory / "receptive_field.csv", index=False)
     try:
         effective = effective_receptive_field(model, films)
-    except ValueError as error:  # a network whose units are all dead is bad news, and its figures are to say so
+    except ValueError as error:  # a network whose units are all dead is bad news, and its metrics are to say so
         log.warning("no effective receptive field: %s", error)
         return
     save_picture(plot_receptive_field(table, effective, films[0, ..., 0]), directory / "receptive_field.png")

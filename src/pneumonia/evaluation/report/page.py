@@ -18,7 +18,7 @@ HEADLINES = {"roc_auc": "AUC", "sensitivity": "sensitivity", "specificity": "spe
 LOCALISER = {"boxes/map": "mean average precision", "boxes/ap_50": "AP at IoU 0.5"}
 """More of them, of a localiser."""
 BOXES = "boxes/"
-"""What the names of a localiser's figures begin with."""
+"""What the names of a localiser's metrics begin with."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any],
     loader = PackageLoader("pneumonia.evaluation.report", ".")
     environment = Environment(loader=loader, autoescape=select_autoescape(["j2"]))
     environment.filters["cell"] = _cell
-    test = evaluation.intervals[evaluation.intervals["part"] == "test"].set_index("figure")
+    test = evaluation.intervals[evaluation.intervals["part"] == "test"].set_index("metric")
     headlines = [
         (shown, f"{test.at[name, 'value']:.3f}", f"{test.at[name, 'low']:.3f} to {test.at[name, 'high']:.3f}")
         for name, shown in (HEADLINES | LOCALISER).items()
@@ -61,7 +61,7 @@ def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports
     return [
         _data(data, reports),
         _training(facts, reports),
-        _figures(evaluation, folder),
+        _metrics(evaluation, folder),
         *([_boxes(evaluation, folder)] if evaluation.decision.localization else []),
         *_probabilities(evaluation, folder),
         *_weaknesses(folder),
@@ -90,20 +90,20 @@ def _training(facts: dict[str, Any], reports: Path) -> Section:
     )
 
 
-def _figures(evaluation: Evaluation, folder: Path) -> Section:
-    of_boxes = evaluation.intervals["figure"].str.startswith(BOXES)
+def _metrics(evaluation: Evaluation, folder: Path) -> Section:
+    of_boxes = evaluation.intervals["metric"].str.startswith(BOXES)
     curves = sorted(path.stem for path in folder.glob("curves*.png"))
     return Section(
         "How good, and how sure that is",
-        "Intervals of 95 %, by bootstrap over patients (low, high) and over images. Films are called at the "
-        "operating point.",
+        "Intervals of 95 %, by bootstrap over patients (low, high) and over images. Classes are "
+        "predicted at the operating point.",
         tables=[("", evaluation.intervals[~of_boxes])],
         pictures=_pictures(folder, *curves, "confusion_test", "confusion_val"),
     )
 
 
 def _boxes(evaluation: Evaluation, folder: Path) -> Section:
-    of_boxes = evaluation.intervals["figure"].str.startswith(BOXES)
+    of_boxes = evaluation.intervals["metric"].str.startswith(BOXES)
     localization = evaluation.decision.localization
     assert localization is not None
     chosen = localization.postprocessing
@@ -130,11 +130,11 @@ def _probabilities(evaluation: Evaluation, folder: Path) -> list[Section]:
     return [
         Section(
             "Operating point",
-            f"A film is called pneumonia from a calibrated probability of {decision.threshold:.3f} on, chosen on "
+            f"Pneumonia is predicted from a calibrated probability of {decision.threshold:.3f} on, chosen on "
             f"validation films by the rule “{decision.rule}” and then left alone: the row of that threshold. "
             "“sensitivity” is the fewest false alarms at the sensitivity that is asked for, “youden” the greatest sum "
             "of sensitivity and specificity, “cost” the least cost, a miss being dearer. Of cross-fitted choices the "
-            "validation figures are of films held out of the choosing, of stressed ones of films as they are and "
+            "validation metrics are of films held out of the choosing, of stressed ones of films as they are and "
             "stressed.",
             tables=[("", evaluation.choices)],
         ),
@@ -164,8 +164,8 @@ def _weaknesses(folder: Path) -> list[Section]:
         ),
         Section(
             "Where it fails",
-            "The share of test films that is called right (of several kinds of pneumonia the right kind), by group, "
-            "with its interval; “called_sick” are those called pneumonia of any kind.",
+            "The share of test films that is predicted right (of several subtypes the right one), by group, with its "
+            "interval; “predicted_sick” are those predicted to show pneumonia of any subtype.",
             tables=[("", pd.read_csv(folder / "groups_test.csv"))],
             pictures=_pictures(folder, "errors"),
         ),

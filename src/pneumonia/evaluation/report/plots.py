@@ -1,4 +1,4 @@
-"""Pictures of the figures, for the run and for `dvc plots`."""
+"""Figures of the metrics, for the run and for `dvc plots`."""
 
 import numpy as np
 import pandas as pd

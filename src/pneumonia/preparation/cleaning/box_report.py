@@ -46,7 +46,7 @@ def coverage(boxes: pd.DataFrame, size: int) -> np.ndarray:
     return films / boxes["file"].nunique()
 
 
-def plot_boxes(boxes: pd.DataFrame, films: pd.DataFrame, size: int) -> Figure:
+def plot_box_places(boxes: pd.DataFrame, films: pd.DataFrame, size: int) -> Figure:
     """Boxes a film, their sizes, and the heat map of `coverage`."""
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     numbers, sizes, places = figure.subplots(1, 3)

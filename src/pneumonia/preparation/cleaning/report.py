@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from pneumonia.annotations.labels import LABELS
 from pneumonia.outputs import whole_directory, whole_file
-from pneumonia.preparation.cleaning.box_report import plot_box_samples, plot_boxes, summarize_boxes
+from pneumonia.preparation.cleaning.box_report import plot_box_places, plot_box_samples, summarize_boxes
 from pneumonia.preparation.cleaning.population_report import known_facts, plot_population, summarize_population
 from pneumonia.radiographs.read import read_radiograph
 
@@ -46,7 +46,7 @@ def write_report(
             _save(plot_population(films, _COLORS), pictures / "population.png")
         if boxes is not None and len(boxes):
             numbers["boxes"] = summarize_boxes(boxes, films, images.shape[1])
-            _save(plot_boxes(boxes, films, images.shape[1]), pictures / "boxes.png")
+            _save(plot_box_places(boxes, films, images.shape[1]), pictures / "boxes.png")
             _save(plot_box_samples(boxes, films, images), pictures / "box_samples.png")
     with whole_file(report / "clean.json") as partial:
         partial.write_text(json.dumps(numbers, indent=2) + "\n")
