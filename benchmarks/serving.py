@@ -65,7 +65,7 @@ def make_films(folder: Path, count: int) -> Path:
 
 
 def register(directory: Path, images: np.ndarray) -> None:
-    params, classes = load_params(Path(__file__).parents[1] / "params.yaml"), class_names("binary", "phantom")
+    params, classes = load_params(Path(__file__).parents[1] / "params.yaml"), class_names("binary")
     directory.mkdir()
     cnn.build(params.models.cnn, SIZE, 1, None).save(directory / "model.keras")
     values = {
@@ -141,7 +141,7 @@ def throughput(classifier: Predictor, files: list[Path]) -> None:
 
 
 def start(file: Path) -> None:
-    command = [sys.executable, "-m", "pneumonia.cli", "predict", str(file)]
+    command = [sys.executable, "-m", "pneumonia.commands.cli", "predict", str(file)]
 
     def predict() -> None:
         subprocess.run(command, check=True, capture_output=True)

@@ -22,7 +22,7 @@ import yaml
 from held_out import HELD_OUT, parts
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from pneumonia.annotations.labels import class_names, count_healthy, to_classes
+from pneumonia.annotations.labels import count_healthy, to_classes
 from pneumonia.errors import UserError, exit_on_user_error
 from pneumonia.evaluation.alterations import WITHOUT_LUNGS
 from pneumonia.evaluation.metrics import compute_metrics
@@ -70,10 +70,10 @@ def run(name: str, changes: dict[str, Any], held_out: str, rsna: Path | None) ->
     folder.mkdir(parents=True, exist_ok=True)
     other_images = packed(rsna, params.clean.image_size) if rsna else None  # told before any work
     images = packed(DATA, params.clean.image_size)
-    names = class_names(params.task, params.dataset)
+    names = params.classes
     films = pd.read_csv(DATA / "split.csv", dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] != "excluded"]
-    classes = [names[number] for number in to_classes(films["label"].tolist(), params.task, params.dataset)]
+    classes = [names[number] for number in to_classes(films["label"].tolist(), params.task, params.labels_opacities)]
     films = films.assign(**{"part": parts(held_out, films, images), "class": classes})
     films.to_csv(split := folder / "split.csv", index=False)
     rows = draw_rows(films[films["part"] == "train"].reset_index(drop=True), params.rebalance.method, params.seed)

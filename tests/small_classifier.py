@@ -75,7 +75,7 @@ def localising(threshold: float = 0.6) -> Decision:
     """Of `spot_localiser`: films are called from 0.5 on, boxes are shown from `threshold` on."""
     return Decision(
         task="localize",
-        classes=class_names("localize", "rsna"),
+        classes=class_names("localize"),
         image_size=SIZE,
         min_size=MIN_SIZE,
         temperature=1,
@@ -88,7 +88,7 @@ def localising(threshold: float = 0.6) -> Decision:
 def decision(task: str = "binary", temperature: float = 1.0, threshold: float = 0.5) -> Decision:
     return Decision(
         task=task,
-        classes=class_names(task, "kermany"),
+        classes=class_names(task),
         image_size=SIZE,
         min_size=MIN_SIZE,
         temperature=temperature,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pneumonia.params.choices import networks
 
-from .conftest import REPOSITORY, write_params
+from ..conftest import REPOSITORY, write_params
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:

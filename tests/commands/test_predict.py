@@ -193,7 +193,7 @@ def test_an_empty_registry_and_a_model_of_another_kind_are_one_line(
 
 
 def test_the_command_itself(films: Path) -> None:
-    command = [sys.executable, "-m", "pneumonia.cli", "predict", "films/a.JPG", "films/deep/text.jpg"]
+    command = [sys.executable, "-m", "pneumonia.commands.cli", "predict", "films/a.JPG", "films/deep/text.jpg"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
     assert answer.stdout.split()[: len(COLUMNS)] == COLUMNS

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
 
+from ..radiographs.test_read import dicom
 from ..small_classifier import (
     brightness_network,
     decision,
@@ -17,7 +18,6 @@ from ..small_classifier import (
     spotted,
     write_classifier,
 )
-from .test_radiograph import dicom
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pneumonia.models.parts.ends import probabilities
 from pneumonia.models.parts.head import find_head
 from pneumonia.params.choices import networks
 
-from .conftest import REPOSITORY
+from ..conftest import REPOSITORY
 
 SMALLEST = {"cnn": 64, "alexnet": 67, "googlenet": 80, "inception": 75}
 """Pixels a side; 32 for the others."""

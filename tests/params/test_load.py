@@ -6,7 +6,7 @@ from pneumonia.errors import UserError
 from pneumonia.params.load import load_params
 from pneumonia.params.paths import user_path
 
-from .conftest import write_params
+from ..conftest import write_params
 
 
 def test_auto_takes_what_is_recommended_for_the_dataset_and_the_model(make_params):
@@ -22,11 +22,11 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("model", "incepton", ["model is 'incepton'; it should be one of cnn, resnet, alexnet"]),
-        ("dataset", "kermny", ["dataset is 'kermny'", "'phantom'", "'folder'"]),
+        ("model", "incepton", ["model is 'incepton'; it should be one of alexnet, centernet"]),
+        ("dataset", "kermny", ["dataset is 'kermny'; it should be one of folder, kermany", "rsna"]),
         ("task", "segment", ["task is 'segment'", "'binary', 'multiclass' or 'localize'"]),
-        ("model", "centernet", ["model is 'centernet'; for task binary it should be one of cnn, resnet, alexnet"]),
-        ("task", "localize", ["model is 'cnn'; for task localize it should be one of resnet_seg, centernet"]),
+        ("model", "centernet", ["model is 'centernet'; for task binary it should be one of alexnet, cnn, convnext"]),
+        ("task", "localize", ["model is 'cnn'; for task localize it should be one of centernet, resnet_seg"]),
         ("models.centernet.alpha", 0.4, ["models.centernet.alpha is 0.4; it should be one of 0.35, 0.5"]),
         ("localize.shrink", [], ["localize.shrink is []", "at least 1 item"]),
         ("train.epochs", "ten", ["train.epochs is 'ten'", "integer, or auto"]),
@@ -35,7 +35,10 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
         ("train.lerning_rate", 0.1, ["train.lerning_rate is not a known key", "learning_rate"]),
         ("train.augmentation.rotation", 9, ["train.augmentation.rotation is 9", "less than or equal to 3.15"]),
         ("train", None, ["train is None"]),
-        ("recommended.phantom.epochs", -1, ["recommended.phantom.epochs is -1"]),
+        ("datasets.phantom.recommended.epochs", -1, ["train.epochs is -1"]),
+        ("datasets.folder.recommended.epochs", -1, ["datasets.folder.recommended.epochs is -1"]),
+        ("datasets.kermny", {}, ["datasets.kermny is not a known key; it may be one of folder, kermany"]),
+        ("models.centernet.backbone", "cnn", ["backbone is 'cnn'; it should be one of convnext", "mobilenet_v2"]),
         ("compute.scheduler", "http://host:1", ["compute.scheduler is 'http://host:1'", "tcp://host:port"]),
         ("compute.workers", 0, ["compute.workers is 0", "-1"]),
         ("split.val_per_class", True, ["split.val_per_class is True", "integer"]),

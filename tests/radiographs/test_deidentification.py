@@ -17,9 +17,9 @@ from pneumonia.radiographs.deidentification import SALT_FILE, patient_hash, pseu
 from pneumonia.sources.parts.raw import BOX_COLUMNS
 from pneumonia.sources.rsna.source import cut_to_films
 
+from ..conftest import write_params
 from ..dicom_files import dicom, saved
-from .conftest import write_params
-from .test_pipeline import SMALL, Repository
+from ..test_pipeline import SMALL, Repository
 
 PLANTED = {
     "PatientName": "Zaphodson^Quentin",

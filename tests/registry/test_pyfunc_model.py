@@ -24,6 +24,7 @@ from pneumonia.params.load import load_params
 from pneumonia.radiographs.read import resize
 from pneumonia.registry.pyfunc_model import REQUIREMENTS, RefusedFilm, model_version
 
+from ..conftest import REPOSITORY
 from ..small_classifier import (
     SIZE,
     brightness_network,
@@ -37,7 +38,6 @@ from ..small_classifier import (
     thorax,
     write_classifier,
 )
-from .conftest import REPOSITORY
 
 MODEL = "models:/pneumonia-binary@champion"
 FILMS = [png(thorax(0)), png(np.rot90(thorax(1)).copy())]

@@ -147,7 +147,7 @@ ONE_OF_TWO = """
 import sys; sys.path[:0] = [{tests!r}]
 from pathlib import Path
 from pneumonia.params.load import load_params
-from tests.test_registry import evaluated
+from tests.registry.test_versions import evaluated
 print(evaluated(load_params(Path({params!r})), 1.5, seed=int(sys.argv[1]))[1])
 """
 

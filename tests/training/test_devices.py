@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from .conftest import REPOSITORY, write_params
+from ..conftest import REPOSITORY, write_params
 
 SCRIPT = """
 import json, os, sys

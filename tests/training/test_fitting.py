@@ -12,7 +12,7 @@ from pneumonia.params.load import load_params
 from pneumonia.training.fitting import Phase, freeze, set_initial_bias, train
 from pneumonia.training.history import plateaus
 
-from .conftest import write_params
+from ..conftest import write_params
 
 
 @pytest.fixture(scope="module")

@@ -43,9 +43,9 @@ def rescale(boxes: np.ndarray, from_size: tuple[int, int], to_size: tuple[int, i
 def follow(boxes: np.ndarray, pose: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the `boxes`, float (K, 4), of a film of `size` × `size` pixels lie after it was augmented.
 
-    `pose`, float (8,), is what `augmentation.draw_pose_and_tone` draws: the affine map from places in the augmented film to places in
-    the film, in coordinates that count from the centre of the first pixel. So corners go through its inverse, half a
-    pixel off. A turned box becomes the upright one around its corners.
+    `pose`, float (8,), is a row of `augmentation.draw_pose_and_tone`: the affine map from places in the augmented film
+    to places in the film, in coordinates that count from the centre of the first pixel. So corners go through its
+    inverse, half a pixel off. A turned box becomes the upright one around its corners.
 
     Returns the boxes, float (K, 4), cut at the film's edges, and which of them remain, bool (K,): those of which
     `LEAST_SHARE` or more lies in the film.

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import logging
 import os
+import re
 import secrets
 import warnings
 from pathlib import Path
@@ -60,7 +61,7 @@ def pseudonym(identity: str) -> str:
 def hush_pydicom() -> None:
     """Silence what pydicom warns of: it quotes values. For each thread that reads, before it reads."""
     # Not warnings.catch_warnings, which is for all threads at once: one would give its voice back to another.
-    warnings.filterwarnings("ignore", module=r"pydicom|pneumonia\.(dicom|deidentification)")
+    warnings.filterwarnings("ignore", module=rf"pydicom|{re.escape(__package__)}\.")
     log = logging.getLogger("pydicom")
     log.propagate = False
     if not log.handlers:

@@ -23,11 +23,11 @@ class TrainingBatches(keras.utils.PyDataset):
     """The rows of `train.csv`, shuffled anew each epoch, blended, some in other surroundings, in random pose and tone.
 
     A batch is `(inputs, targets, weights)`: inputs `image` uint8 (B, S, S, 1), `pose` float32 (B, 8) and `tone`
-    float32 (B, 6) (see `augmentation.draw_pose_and_tone`), targets as in `targets`, weights float32 (B,). It depends on the seed,
-    the epoch and its number alone, whatever was drawn before.
+    float32 (B, 6) (see `augmentation.draw_pose_and_tone`), targets as in `targets`, weights float32 (B,). It depends on
+    the seed, the epoch and its number alone, whatever was drawn before.
 
-    `shards` is how many parts of equal size a batch must fall into, `shard` the one to give where each process of
-    several is fed on its own: `(number, count)`. With `boxes` targets are the maps of these, in each film's pose.
+    `shards` is how many shards of equal size a batch must fall into; `shard`, `(number, count)`, is the one to give
+    where each process of several is fed on its own. With `boxes` targets are the maps of these, in each film's pose.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class TrainingBatches(keras.utils.PyDataset):
         blended, around = rng.choice(self.order, len(rows)), rng.choice(self.order, len(rows))
         # All is drawn for the whole batch, so that processes that share it make of it what one would.
         mine, processes = self.shard
-        part = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
-        rows, blended, around, pose, tone = rows[part], blended[part], around[part], pose[part], tone[part]
-        blend, exchange = Blend(*(each[part] for each in blend)), Exchange(*(each[part] for each in exchange))
+        shard = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
+        rows, blended, around, pose, tone = rows[shard], blended[shard], around[shard], pose[shard], tone[shard]
+        blend, exchange = Blend(*(each[shard] for each in blend)), Exchange(*(each[shard] for each in exchange))
         images, target, weight = self.images[self.image[rows]], self.target[rows], self.weight[rows]
         if self.settings.mixup or self.settings.cutmix:
             images = blend_images(images, self.images[self.image[blended]], blend)

@@ -196,7 +196,7 @@ def _check_batch_size(batch_size: int, shards: int) -> None:
 
 
 def _validation_data(images: np.ndarray, rows: np.ndarray, wanted: np.ndarray, shards: int) -> Arrays:
-    """This process' part of the films as they are, filled up to equal shards with films of weight 0.
+    """This process' shard of the films as they are, filled up to equal shards with films of weight 0.
 
     The weights of the others rise by as much, since the mean loss counts all.
     """
@@ -206,8 +206,8 @@ def _validation_data(images: np.ndarray, rows: np.ndarray, wanted: np.ndarray, s
     filled = np.resize(np.arange(len(rows)), len(rows) + fill)
     rows, wanted = rows[filled], wanted[filled]
     mine, processes = process()
-    part = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
-    return plain_inputs(images[rows[part]]), wanted[part], weights[part]
+    shard = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
+    return plain_inputs(images[rows[shard]]), wanted[shard], weights[shard]
 
 
 def _in_float32(network: keras.Model, weights: list[np.ndarray], outputs: list[str]) -> keras.Model:

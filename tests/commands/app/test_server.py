@@ -20,8 +20,8 @@ from PIL import Image
 from pneumonia.models.resnet import network as resnet
 from pneumonia.params.load import load_params
 
+from ...conftest import write_params
 from ...small_classifier import decision, png, register_classifier, thorax, write_classifier
-from ..conftest import write_params
 
 REAL_FILMS = Path(__file__).parents[3] / ".." / "shared" / "data" / "chest_xray" / "test"
 
@@ -37,7 +37,7 @@ def page(tmp_path_factory) -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "pneumonia.cli", "app", "--port", str(port)]
+    command = [sys.executable, "-m", "pneumonia.commands.cli", "app", "--port", str(port)]
     process = subprocess.Popen(command, cwd=folder, env={**os.environ, "MLFLOW_TRACKING_URI": store})
     address = f"http://127.0.0.1:{port}"
     try:
@@ -84,7 +84,7 @@ def test_what_is_no_film_is_refused_and_the_page_lives_on(page):
 
 
 def test_a_port_in_use_is_one_line(page, tmp_path):
-    command = [sys.executable, "-m", "pneumonia.cli", "app", "--port", page.rpartition(":")[2]]
+    command = [sys.executable, "-m", "pneumonia.commands.cli", "app", "--port", page.rpartition(":")[2]]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert said.returncode == 1
     assert "cannot be had (Address already in use); --port may be another" in said.stderr.splitlines()[-1]

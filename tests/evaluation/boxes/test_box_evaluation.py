@@ -18,9 +18,9 @@ from pneumonia.inference.predictor import Prediction, Predictor
 from pneumonia.params.load import Params, load_params
 from pneumonia.radiographs.read import resize
 
+from ...conftest import write_params
 from ...small_classifier import SIZE, spot_localiser, spotted
-from ..conftest import write_params
-from .test_evaluate import HISTORY, TRAINING
+from ..test_evaluate import HISTORY, TRAINING
 
 HEIGHT, WIDTH = 96, 128
 PLACE = ["x", "y", "width", "height"]

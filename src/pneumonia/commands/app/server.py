@@ -46,9 +46,9 @@ def serve(address: str, port: int) -> None:
 def make_app(predictor: Predictor, model: str) -> FastAPI:
     """The page at `/`; `/predict` takes the bytes of a film and gives JSON.
 
-    Its keys: `label`, `probability`, `threshold` and `remark` (see `predictor.Prediction`), `model` as given here, `film` and
-    `overlay` (see `overlay.show_evidence`) as PNG in base64, and `evidence`, a word on the latter. A film that
-    cannot be used is status 400 with the reason as `detail`, one that is too long is 413.
+    Its keys: `label`, `probability`, `threshold` and `remark` (see `predictor.Prediction`), `model` as given here,
+    `film` and `overlay` (see `overlay.show_evidence`) as PNG in base64, and `evidence`, a word on the latter. A film
+    that cannot be used is status 400 with the reason as `detail`, one that is too long is 413.
     """
     app = FastAPI(title="pneumonia", openapi_url=None)
     page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
