@@ -27,7 +27,7 @@ def main() -> None:
     model = keras.saving.load_model(MODELS / "model.keras", compile=False)
     history = pd.read_csv(REPORTS / "history.csv")
     training = json.loads((MODELS / "run.json").read_text())
-    open_store(params.tracking.experiment)  # a store that cannot be reached is told before the reports are replaced
+    open_store(params.tracking.experiment)  # fails before the reports are replaced where the store cannot be reached
     evaluation = evaluate(model, params, DATA, history, training["weights"], MODELS, REPORTS)
     films = pd.read_csv(DATA / "split.csv", dtype=str, keep_default_na=False)
     card = render_card(params, evaluation.decision, evaluation.intervals, evaluation.findings, films, training)
@@ -38,7 +38,7 @@ def main() -> None:
     with continue_run(training.pop("run_id"), params, DATA, history):
         log_training(training)
         log_evaluation(evaluation.metrics, evaluation.intervals, evaluation.findings, REPORTS)
-        # Last, and with all of the run logged: a champion's predictions are what the next one is compared with.
+        # Last, with all of the run logged: the next model is compared with a champion's predictions.
         decision = register(params, evaluation, card, DATA, MODELS, REPORTS)
         complete_run()
     for part, rows in evaluation.intervals.set_index("metric").groupby("part", sort=False):

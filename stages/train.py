@@ -21,7 +21,7 @@ DATA, MODELS, REPORTS = Path("data"), Path("models"), Path("reports")
 
 
 def main() -> None:
-    """Train; the first process writes the model, its history and what evaluate must know of the run."""
+    """Train; the first process writes the model, its history and what evaluate must know about the run."""
     params = load_params()
     join_processes()
     val_rows, val_classes, _ = read_part(DATA / "split.csv", "val", params.classes)

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,11 @@ def write_params(path: Path, changes: dict[str, Any]) -> Path:
         block[last] = value
     path.write_text(yaml.safe_dump(values))
     return path
+
+
+def slow_but(quick: Container[str], names: Iterable[str]) -> list[Any]:
+    """The `names` as parameters of a test that is slow for all but the `quick` ones."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @pytest.fixture

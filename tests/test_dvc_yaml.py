@@ -8,22 +8,27 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pneumonia.params.blocks import Backbone
-from pneumonia.params.load import MODELS
+from pneumonia.params.choices import networks, sources
+from pneumonia.training.checkpoint import CODE
 
 REPOSITORY = Path(__file__).parents[1]
+PACKAGE = REPOSITORY / "src" / "pneumonia"
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 
-# What reads parameters, reports mistakes and renames files cannot change what a stage writes; parameters are tracked
-# by their values.
-PLUMBING = {f"src/pneumonia/{name}.py" for name in ("__init__", "params", "parameter_blocks", "errors", "files")}
+# What reads parameters, spreads work, reports mistakes and renames files cannot change what a stage writes; parameters
+# are tracked by their values, and the classes that follow from them are looked up by all. Training only tells the
+# registry of its epochs.
+PLUMBING = {"params", "workers.py", "errors.py", "outputs.py"}
+PLUMBING_OF = {"download": {"annotations"}, "rebalance": {"annotations"}, "train": {"registry"}}
 
-CHOICES = {
-    "dataset": ["folder", "kermany", "medmnist", "phantom", "rsna"],
-    "model": list(MODELS),
-    "models.centernet.backbone": list(Backbone.__args__),
-}
+CHOICES = {"dataset": sources(), "model": networks()}
 """What dvc.yaml may put in the place of `${…}`."""
+CHOSEN = {
+    "download": [f"pneumonia.sources.{name}.source" for name in sources()],
+    "train": [f"pneumonia.models.{name}.network" for name in networks()],
+    "evaluate": [f"pneumonia.models.{name}.network" for name in networks()],
+}
+"""The modules that a stage imports as params.yaml chooses."""
 
 IMPORTED = """
 import json, runpy, sys
@@ -35,32 +40,37 @@ print(json.dumps([[name, getattr(module, "__file__", None)] for name, module in 
 
 def imported(stage: str) -> dict[str, str | None]:
     """The modules that a stage's script imports, and their files, with all those that params.yaml may choose."""
-    packages = {"download": ("sources", "dataset"), "train": ("models", "model")}
-    package, choice = packages.get(stage, ("", ""))
-    chosen = [f"pneumonia.{package}.{name}" for name in CHOICES.get(choice, [])]
-    code = IMPORTED.format(modules=chosen, script=f"stages/{stage}.py")
+    code = IMPORTED.format(modules=CHOSEN.get(stage, []), script=f"stages/{stage}.py")
     environment = {"PYTHONPATH": "src", "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin:/bin"}
-    answer = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
     )
-    return dict(json.loads(answer.stdout.splitlines()[-1]))
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def named(stage: str) -> set[Path]:
+    """The files and folders of the package that dvc.yaml names for a stage, for every choice."""
+    places = set()
+    for dependency in STAGES[stage]["deps"]:
+        choice = next((choice for choice in CHOICES if f"${{{choice}}}" in dependency), None)
+        places |= {dependency.replace(f"${{{choice}}}", name) for name in CHOICES.get(choice, [""])}
+    return {REPOSITORY / place for place in places if place.startswith("src/")}
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_each_stage_depends_on_the_modules_that_it_uses(stage):
-    package = REPOSITORY / "src" / "pneumonia"
+def test_each_stage_depends_on_what_it_uses_and_on_nothing_else(stage):
     modules = imported(stage)
-    files = [Path(file) for file in modules.values() if file and Path(file).is_relative_to(package)]
-    used = {str(file.relative_to(REPOSITORY)) for file in files} - PLUMBING
-    named = set()
-    for dependency in STAGES[stage]["deps"]:
-        choice = next((choice for choice in CHOICES if f"${{{choice}}}" in dependency), None)
-        named |= {dependency.replace(f"${{{choice}}}", name) for name in CHOICES.get(choice, [""])}
-    named = {name for name in named if name.startswith("src/")}
-    folders = {name for name in named if not name.endswith(".py")}
-    uncovered = {file for file in used if file not in named and str(Path(file).parent) not in folders}
-    unused = {name for name in named - folders if name not in used}
+    files = {Path(file) for file in modules.values() if file and Path(file).is_relative_to(PACKAGE)}
+    plumbing = {PACKAGE / place for place in PLUMBING | PLUMBING_OF.get(stage, set())}
+    used = {file for file in files if file.name != "__init__.py" and not any(map(file.is_relative_to, plumbing))}
+    uncovered = {file for file in used if not any(map(file.is_relative_to, named(stage)))}
+    unused = {place for place in named(stage) if not any(file.is_relative_to(place) for file in used)}
     assert (uncovered, unused) == (set(), set())
     assert f"stages/{stage}.py" in STAGES[stage]["deps"]
     if stage not in ("train", "evaluate"):
         assert not {"tensorflow", "keras", "torch", "jax"} & set(modules)
+
+
+def test_a_killed_training_is_resumed_by_the_code_that_would_not_re_run_it():
+    code = [place.removeprefix("src/pneumonia/") for place in STAGES["train"]["deps"] if place.startswith("src/")]
+    assert sorted(place.format(model="${model}") for place in CODE) == sorted(code)

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -41,16 +43,16 @@ class Repository:
         for name in tracked:
             if not name.startswith(("docs/", "tests/")) and name != "dvc.lock" and (REPOSITORY / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(REPOSITORY / name, root / name)
+                shutil.copy(REPOSITORY / name, root / name, follow_symlinks=False)
         write_params(root / "params.yaml", SMALL)
         self.run("git", "init", "--quiet")
         self.commit()
 
-    def run(self, *command: str, check: bool = True) -> str:
+    def run(self, *command: str, check: bool = True, **environment: str) -> str:
         done = subprocess.run(
             command,
             cwd=self.root,
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -119,6 +121,7 @@ def test_a_second_repro_does_nothing(repository):
     [
         ("datasets.phantom.seed", 1, ["download"]),
         ("datasets.kermany.path", "elsewhere", []),
+        ("datasets.kermany.recommended.epochs", 9, []),
         ("clean.min_size", 30, ["clean", "evaluate"]),
         ("split.val_per_class", 6, ["split"]),
         ("rebalance.method", "oversample", ["rebalance"]),
@@ -143,29 +146,64 @@ def test_a_parameter_re_runs_its_stage_and_nothing_before(repository, key, value
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        ("src/pneumonia/sources/phantom.py", ["download"]),
-        ("src/pneumonia/sources/kermany.py", []),
-        ("src/pneumonia/packing.py", ["clean"]),
-        ("src/pneumonia/splitting.py", ["split"]),
-        ("src/pneumonia/rebalancing.py", ["rebalance"]),
-        ("src/pneumonia/training.py", ["train"]),
-        ("src/pneumonia/models/cnn.py", ["train"]),
-        ("src/pneumonia/models/inception.py", []),
-        ("src/pneumonia/evaluation/plots.py", ["evaluate"]),
-        ("src/pneumonia/receptive_field.py", ["evaluate"]),
-        ("src/pneumonia/params.py", []),
-        ("src/pneumonia/evaluation/__pycache__/other.pyc", []),
+        ("sources/phantom/thorax.py", ["download"]),
+        ("sources/kermany/source.py", []),
+        ("preparation/cleaning/clean_one.py", ["clean"]),
+        ("preparation/splitting.py", ["split"]),
+        ("preparation/rebalancing.py", ["rebalance"]),
+        ("training/fitting.py", ["train"]),
+        ("models/cnn/network.py", ["train", "evaluate"]),
+        ("models/mobilenet_v2/network.py", []),
+        ("models/centernet/centers.py", []),
+        ("evaluation/report/page.py", ["evaluate"]),
+        ("evaluation/receptive_field.py", ["evaluate"]),
+        ("inference/familiarity.py", ["evaluate"]),
+        ("registry/runs.py", ["evaluate"]),
+        ("registry/store.py", ["evaluate"]),
+        ("params/stages.py", []),
+        ("commands/predict.py", []),
+        ("evaluation/__pycache__/other.pyc", []),
     ],
 )
 def test_code_re_runs_its_stage_and_nothing_before(repository, file, stages):
-    path = repository.root / file
-    code = path.read_text() if path.exists() else ""
+    with edited(repository, file):
+        assert repository.changed_stages() == stages
+
+
+@pytest.mark.parametrize(
+    ("choices", "file", "stages"),
+    [
+        ({"dataset": "kermany"}, "sources/phantom/thorax.py", []),
+        ({"dataset": "kermany"}, "sources/kermany/source.py", ["download"]),
+        ({"model": "inception"}, "models/inception/network.py", ["train", "evaluate"]),
+        ({"model": "inception"}, "models/cnn/network.py", []),
+        ({"task": "localize", "model": "centernet"}, "models/mobilenet_v2/network.py", ["train", "evaluate"]),
+        ({"task": "localize", "model": "centernet"}, "models/centernet/centers.py", ["train", "evaluate"]),
+        ({"task": "localize", "model": "centernet"}, "models/resnet_seg/network.py", []),
+    ],
+)
+def test_code_re_runs_what_chose_it_and_nothing_else(repository, choices, file, stages):
+    try:
+        write_params(repository.root / "params.yaml", SMALL | choices)
+        repository.run("dvc", "commit", "--force", "--quiet")  # as if these choices had been run
+        assert repository.changed_stages() == []
+        with edited(repository, file):
+            assert repository.changed_stages() == stages
+    finally:
+        repository.run("git", "checkout", "--quiet", "params.yaml", "dvc.lock")
+
+
+@contextmanager
+def edited(repository: Repository, file: str) -> Iterator[None]:
+    """Have a file of the package end in another comment."""
+    path = repository.root / "src" / "pneumonia" / file
+    code = path.read_text() if path.exists() else None
     path.parent.mkdir(exist_ok=True)
     try:
-        path.write_text(code + "\n# changed\n")
-        assert repository.changed_stages() == stages
+        path.write_text((code or "") + "\n# changed\n")
+        yield
     finally:
-        path.write_text(code)
+        path.unlink() if code is None else path.write_text(code)
 
 
 @pytest.mark.parametrize(
@@ -174,8 +212,8 @@ def test_code_re_runs_its_stage_and_nothing_before(repository, file, stages):
         ("train.epochs", 0, "error: params.yaml: train.epochs is 0; it should be greater than or equal to 1, or auto"),
         ("split.val_per_class", 500, "error: class 'normal' has"),
         ("clean.min_size", 65, "error: "),
-        ("model", "incepton", "models/incepton.py"),
-        ("dataset", "kermny", "sources/kermny.py"),
+        ("model", "incepton", "models/incepton"),
+        ("dataset", "kermny", "sources/kermny"),
     ],
 )
 def test_a_mistake_is_told_and_leaves_the_earlier_outputs_whole(repository, key, value, told):
@@ -196,6 +234,7 @@ def fingerprint(root: Path) -> dict[str, tuple[int, int]]:
     return {str(file): (file.stat().st_size, hash(file.read_bytes())) for file in files}
 
 
+@pytest.mark.slow
 def test_an_experiment_in_a_copy_ends_in_the_same_store(repository):
     before = {run.info.run_id for run in repository.mlflow_runs()}
     repository.run("dvc", "exp", "run", "--temp", "--name", "more-epochs", "-S", "train.epochs=2")
@@ -210,6 +249,7 @@ def test_an_experiment_in_a_copy_ends_in_the_same_store(repository):
     assert "more-epochs" in repository.run("dvc", "exp", "show", "--csv")
 
 
+@pytest.mark.slow
 def test_queued_experiments_two_at_a_time_all_end_in_the_store(repository):
     """Two models, and three classes through every stage."""
     before = {run.info.run_id for run in repository.mlflow_runs()}
@@ -283,9 +323,10 @@ def test_dvc_knows_the_metrics_and_the_plots(repository):
     assert {"reports/rebalance.png", "reports/clean/samples.png"} <= set(plots)
 
 
+@pytest.mark.slow
 def test_a_changed_evaluation_makes_a_new_run_and_leaves_the_first(repository):
     before = {run.info.run_id for run in repository.mlflow_runs()}
-    path = repository.root / "src" / "pneumonia" / "evaluation" / "plots.py"
+    path = repository.root / "src" / "pneumonia" / "evaluation" / "report" / "plots.py"
     code = path.read_text()
     try:
         path.write_text(code + "\n# changed\n")
@@ -297,6 +338,95 @@ def test_a_changed_evaluation_makes_a_new_run_and_leaves_the_first(repository):
     assert yaml.safe_load((repository.root / "dvc.lock").read_text())["stages"]["evaluate"]
 
 
+TOY_NETWORK = '''
+"""A network of one unit."""
+
+from __future__ import annotations
+
+from pneumonia.models.parts.ends import UNIT, film_input, probabilities
+from pneumonia.models.parts.lazy_keras import keras, layers
+from pneumonia.models.parts.settings import Scratch
+from pneumonia.params.blocks import Positive
+
+INPUT_SIZE = 64
+
+
+class Settings(Scratch):
+    """Its block in params.yaml."""
+
+    pool: Positive
+
+
+def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
+    """The network (see `models.parts.building`)."""
+    film, x = film_input(image_size, UNIT)
+    x = layers.AveragePooling2D(settings.pool)(x)
+    return keras.Model(film, probabilities(layers.Flatten()(x), outputs), name="toy")
+'''
+TOY_SOURCE = '''
+"""Films of noise, of which those with pneumonia are bright on one side."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pneumonia.params.blocks import Positive, SourceBlock
+from pneumonia.params.stages import Compute
+from pneumonia.sources.parts.raw import Film, write_index
+
+
+class Settings(SourceBlock):
+    """Its block in params.yaml."""
+
+    films: Positive
+
+
+def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
+    """Write the films into `directory` (see `sources.parts.raw`)."""
+    rows = []
+    for number in range(settings.films):
+        grey = np.random.default_rng(number).integers(60, 120, (80, 80), np.uint8)
+        grey[:, :40] += np.uint8(80 * (number % 2))
+        Image.fromarray(grey).save(directory / f"{number}.png")
+        rows.append(Film(f"{number}.png", ["normal", "pneumonia"][number % 2], str(number)))
+    write_index(directory, rows, {"name": "toy", "licence": "MIT"})
+'''
+
+
+@pytest.mark.slow
+def test_a_new_network_and_a_new_source_are_a_file_and_a_block_each(repository):
+    root, package = repository.root, repository.root / "src" / "pneumonia"
+    recipe = {"optimizer": "adam", "learning_rate": 0.05, "weight_decay": 0, "ema": 0, "label_smoothing": 0, "mixup": 0}
+    recommended = {"image_size": 64, "batch_size": 16, "epochs": 4, "strength": 0, "least_share": 0}
+    network = {"weights": "random", "pool": 16, "recommended": recipe}
+    source = {"films": 80, "recommended": recommended | {"exchanged_surroundings": 0}}
+    chosen = {"model": "toy", "dataset": "toy", "clean.image_size": "auto", "train.epochs": "auto"}
+    try:
+        for name, code in (("models/toy/network.py", TOY_NETWORK), ("sources/toy/source.py", TOY_SOURCE)):
+            (package / name).parent.mkdir()
+            (package / name).write_text(code)
+        write_params(root / "params.yaml", SMALL | {"models.toy": network | {"pool": 0}})
+        told = repository.run("python", "-m", "pneumonia.params", check=False, PYTHONPATH="src")
+        assert told == "error: params.yaml: models.toy.pool is 0; it should be greater than or equal to 1\n"
+
+        write_params(root / "params.yaml", SMALL | {"models.toy": network, "datasets.toy": source} | chosen)
+        repository.run("dvc", "repro")
+        metrics = json.loads((root / "reports" / "metrics.json").read_text())
+        assert metrics["test"]["roc_auc"] == 1
+        film = root / "data" / "raw" / "1.png"
+        [version] = repository.mlflow().search_model_versions("tags.dataset = 'toy'")
+        address = f"models:/pneumonia-binary/{version.version}"
+        command = ["pneumonia", "predict", str(film), "--model", address, "--format", "csv"]
+        rows = repository.run(*command, PYTHONPATH="src")
+        assert ",pneumonia," in rows
+    finally:
+        repository.run("git", "checkout", "--quiet", "params.yaml", "dvc.lock")
+        repository.run("git", "clean", "-fdq", "src")
+        repository.run("dvc", "checkout", "--quiet")
+
+
+@pytest.mark.slow
 def test_boxes_are_learnt_scored_drawn_and_registered(repository):
     """The task localize through every stage, and its registered model on one of the films as they came."""
     before = {run.info.run_id for run in repository.mlflow_runs()}
@@ -321,7 +451,7 @@ def test_boxes_are_learnt_scored_drawn_and_registered(repository):
     assert version.run_id == run.info.run_id
 
     film = next((repository.root / "data" / "raw" / "images").iterdir())
-    answer = repository.run("pneumonia", "predict", str(film), "--model", "models:/pneumonia-localize@champion",
+    rows = repository.run("pneumonia", "predict", str(film), "--model", "models:/pneumonia-localize@champion",
                             "--format", "csv", "--overlay", "drawn")  # fmt: skip
-    assert "boxes" in answer
+    assert "boxes" in rows
     assert [picture.suffix for picture in (repository.root / "drawn").iterdir()] == [".png"]

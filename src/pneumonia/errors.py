@@ -1,4 +1,4 @@
-"""Mistakes a user can mend, told in one line."""
+"""Mistakes that a user can mend, told in one line."""
 
 import sys
 from collections.abc import Iterator

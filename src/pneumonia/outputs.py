@@ -1,4 +1,4 @@
-"""Files that stages write: whole or absent, since they are written beside their place and renamed into it."""
+"""Files that stages write: each is whole or absent, since it is written beside its place and renamed into it."""
 
 import hashlib
 import shutil
@@ -24,7 +24,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty directory beside `path`; let it take the place of `path` when the block ends without exception."""
+    """Yield an empty directory beside `path`; it replaces `path` when the block ends without an exception."""
     partial = path.with_name(f".partial-{path.name}")
     replaced = path.with_name(f".replaced-{path.name}")
     if replaced.exists() and not path.exists():

@@ -14,10 +14,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ITEMS_PER_TASK = 8
-"""A film takes some milliseconds, handing out a task about one: eight films make that cost small."""
+"""A film takes some milliseconds, and handing out a task about one: with eight films a task that cost is small."""
 
 TASKS_PER_WINDOW = 32
-"""Per worker. The results of a window wait in memory at most; the window's end idles a worker for half a task."""
+"""Per worker. At most one window of results waits in memory; at its end a worker idles for half a task."""
 
 SECONDS_TO_CONNECT = 5
 
@@ -27,8 +27,8 @@ def parallel_map(
 ) -> Iterator[Result]:
     """Yield `function(item)` for each item, in the order of the items, with a progress bar on stderr.
 
-    However slow the caller, only a window of results is ever held. With `compute.scheduler` at a Dask scheduler its
-    workers do the work, all of them: they need this package and see paths as their own.
+    However slow the caller, only a window of results is ever held. Where `compute.scheduler` is a Dask scheduler, all
+    its workers share the work: they need this package, and see paths as their own.
 
     Raises:
         UserError: the Dask scheduler cannot be reached or has no workers.
@@ -49,7 +49,7 @@ def parallel_map(
 
 @contextmanager
 def _backend(compute: Compute) -> Iterator[int]:
-    """Yield how many workers joblib is to use; inside, it uses those of the Dask cluster, if one was named."""
+    """Yield how many workers joblib is to use; inside the block it uses the Dask cluster's, if one was named."""
     if compute.scheduler == "local":
         yield compute.workers
         return

@@ -2,6 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pneumonia.params.choices import networks
 
 from ..conftest import REPOSITORY, write_params
@@ -12,6 +14,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_models_are_listed_with_what_they_cost_and_see():
     answer = run(REPOSITORY, "models")
     assert answer.returncode == 0, answer.stderr

@@ -67,7 +67,7 @@ def network(outputs: int, looks_at: tuple[slice, slice] = (slice(8, 24), slice(8
     return model
 
 
-def test_every_film_is_predicted_and_all_figures_are_those_of_the_predictions(data, make_params, tmp_path):
+def test_every_film_is_predicted_and_all_metrics_are_those_of_the_predictions(data, make_params, tmp_path):
     reports, models = tmp_path / "reports", tmp_path / "models"
     models.mkdir()
     outcome = evaluate(network(1), make_params({"evaluate.draws": 300}), data, HISTORY, "random", models, reports)
@@ -110,6 +110,7 @@ def test_what_is_left_in_models_is_the_classifier_that_was_evaluated(data, make_
     assert (answer.label, answer.probability) == (predicted["predicted"], pytest.approx(predicted["probability"]))
 
 
+@pytest.mark.slow
 def test_stressed_films_have_a_score_and_may_choose_the_threshold(data, make_params, tmp_path):
     models, reports = tmp_path / "models", tmp_path / "reports"
     models.mkdir()
@@ -168,16 +169,16 @@ def test_three_classes_give_a_probability_each_and_a_page_and_a_card(data, make_
     assert ((predictions["predicted"] == "normal") == ~called).all()
     for name in ("roc_test.csv", "roc_test_viral.csv", "pr_val_normal.csv", "curves_bacterial.png"):
         assert (reports / "evaluation" / name).stat().st_size
-    figures = {"classes/roc_auc", "classes/accuracy", "bacterial_against_viral/roc_auc"}
-    assert figures <= set(outcome.intervals["metric"])
+    metrics = {"classes/roc_auc", "classes/accuracy", "bacterial_against_viral/roc_auc"}
+    assert metrics <= set(outcome.intervals["metric"])
     rows = outcome.intervals.set_index(["part", "metric"])
-    for name in figures:
+    for name in metrics:
         assert rows.loc[("test", name), "value"] == pytest.approx(outcome.metrics["test"][name])
 
     page = render_report(outcome, params, TRAINING, data, reports)
     assert page.count("data:image/png;base64,") >= 10
     assert "http://" not in page.replace("http://www.w3.org", "") and 'src="/' not in page
-    assert f"{outcome.intervals.set_index(['part', 'figure']).loc[('test', 'roc_auc'), 'value']:.3f}" in page
+    assert f"{outcome.intervals.set_index(['part', 'metric']).loc[('test', 'roc_auc'), 'value']:.3f}" in page
     films = pd.read_csv(data / "split.csv", dtype=str)
     card = render_card(params, outcome.decision, outcome.intervals, ["It cheats."], films, TRAINING)
     assert "- test: 5 bacterial, 10 normal, 5 viral" in card

@@ -285,7 +285,7 @@ def test_a_network_of_mixed_precision_is_measured_in_float32():
 
 def test_a_unit_that_answers_to_nothing_is_an_error():
     network = model(8, layers.Conv2D(2, 3, kernel_initializer="zeros"))
-    with pytest.raises(ValueError, match="answers to no pixel"):
+    with pytest.raises(ValueError, match="depends on no pixel"):
         effective_receptive_field(network, np.ones((1, 8, 8, 1), "uint8"))
 
 

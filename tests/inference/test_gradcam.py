@@ -15,7 +15,7 @@ from pneumonia.models.parts.ends import probabilities
 from pneumonia.models.parts.head import find_head
 from pneumonia.params.choices import networks
 
-from ..conftest import REPOSITORY
+from ..conftest import REPOSITORY, slow_but
 
 SMALLEST = {"cnn": 64, "alexnet": 67, "googlenet": 80, "inception": 75}
 """Pixels a side; 32 for the others."""
@@ -55,7 +55,9 @@ def one_bright_square() -> np.ndarray:
     return film
 
 
-@pytest.mark.parametrize("name", [name for name in networks() if not find_head(name)])
+@pytest.mark.parametrize(
+    "name", slow_but(("cnn", "mobilenet_v2"), [name for name in networks() if not find_head(name)])
+)
 def test_every_network_gives_a_map_of_each_film_and_is_left_as_it_was(make_params, name):
     """The score of normal is the other's negative, so what is evidence for neither is a map of zeros."""
     size = SMALLEST.get(name, 32)
@@ -160,6 +162,7 @@ def test_mixed_precision_gives_nearly_the_same_map(make_params):
     assert np.corrcoef(grad_cam(full, films).ravel(), grad_cam(mixed, films).ravel())[0, 1] > 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_give_the_same_map(make_params, tmp_path, backend):
     if importlib.util.find_spec(backend) is None:

@@ -11,6 +11,8 @@ from pneumonia.training.box_targets import BoxTargets
 from pneumonia.training.fitting import _phases
 from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
 
+from ..conftest import slow_but
+
 SIZE = 64
 NONE = np.empty((0, 4))
 ONE, ANOTHER = np.array([[8.0, 12.0, 20.0, 24.0]]), np.array([[30.0, 6.0, 26.0, 18.0]])
@@ -32,7 +34,7 @@ def localiser(make_params, name: str, **changes):
     return make_params(base | narrow | {"train.ema": 0} | changes)
 
 
-@pytest.mark.parametrize("name", ["resnet_seg", "centernet"])
+@pytest.mark.parametrize("name", slow_but(("resnet_seg",), ["resnet_seg", "centernet"]))
 def test_a_localiser_learns_boxes_by_heart_and_comes_back_bit_equal(make_params, tmp_path, name):
     keras.utils.set_random_seed(0)
     params, head = localiser(make_params, name), find_head(name)
@@ -87,7 +89,9 @@ def test_a_backbone_without_published_weights_starts_at_random_and_its_batch_nor
         build_network(localiser(make_params, "centernet", **{"models.centernet.weights": "imagenet"}))
 
 
-@pytest.mark.parametrize("backbone", sorted(file.stem for file in BACKBONES.glob("*.py")))
+@pytest.mark.parametrize(
+    "backbone", slow_but(("resnet", "mobilenet_v2"), sorted(file.stem for file in BACKBONES.glob("*.py")))
+)
 def test_a_detector_stands_on_any_backbone(make_params, backbone):
     size = 128
     params = localiser(make_params, "centernet", **{"models.centernet.backbone": backbone, "clean.image_size": size})

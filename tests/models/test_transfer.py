@@ -49,6 +49,7 @@ def test_imagenet_weights_are_in_the_flat_graph(keras_home, params):
     assert np.array(features(film)) == pytest.approx(np.array(theirs), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_head_is_trained_first_and_then_from_the_named_layer(keras_home, params):
     films = np.random.default_rng(0).integers(0, 120, (32, 96, 96), dtype=np.uint8)
     classes = (np.arange(32) % 3 != 0).astype(int)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ from pneumonia.errors import UserError
 from pneumonia.params.load import load_params
 from pneumonia.params.paths import user_path
 
-from ..conftest import write_params
+from ..conftest import REPOSITORY, write_params
 
 
 def test_auto_takes_what_is_recommended_for_the_dataset_and_the_model(make_params):
@@ -35,8 +37,7 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
         ("train.lerning_rate", 0.1, ["train.lerning_rate is not a known key", "learning_rate"]),
         ("train.augmentation.rotation", 9, ["train.augmentation.rotation is 9", "less than or equal to 3.15"]),
         ("train", None, ["train is None"]),
-        ("datasets.phantom.recommended.epochs", -1, ["train.epochs is -1"]),
-        ("datasets.folder.recommended.epochs", -1, ["datasets.folder.recommended.epochs is -1"]),
+        ("datasets.phantom.recommended.epochs", -1, ["datasets.phantom.recommended.epochs is -1"]),
         ("datasets.kermny", {}, ["datasets.kermny is not a known key; it may be one of folder, kermany"]),
         ("models.centernet.backbone", "cnn", ["backbone is 'cnn'; it should be one of convnext", "mobilenet_v2"]),
         ("compute.scheduler", "http://host:1", ["compute.scheduler is 'http://host:1'", "tcp://host:port"]),
@@ -122,3 +123,9 @@ def test_boxes_are_asked_only_of_sources_that_have_them_and_of_whole_films(make_
     for unusable in ({"train.cutmix": 0.5}, {"train.label_smoothing": 0.1}, {"train.loss": "focal"}):
         with pytest.raises(UserError, match=r"should be 0 and train.loss cross_entropy for task localize"):
             make_params(asked | unusable)
+
+
+def test_all_is_checked_without_importing_keras():
+    code = "import sys; from pneumonia.params.load import load_params; load_params(); print('keras' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -70,6 +70,7 @@ def films(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_no_output_of_a_run_names_anybody(films, tmp_path):
     repository = Repository(tmp_path / "project")
     changes = {

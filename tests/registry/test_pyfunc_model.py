@@ -166,7 +166,7 @@ def test_in_python_text_is_no_path_either(store: str, tmp_path: Path) -> None:
 
 def test_the_model_keeps_code_files_and_exact_requirements_but_no_pickle(store: str) -> None:
     model = Path(mlflow.artifacts.download_artifacts(artifact_uri="models:/pneumonia-binary/1"))
-    assert (model / "code" / "pneumonia" / "radiograph.py").is_file()
+    assert (model / "code" / "pneumonia" / "radiographs" / "read.py").is_file()
     assert {path.name for path in (model / "artifacts").iterdir()} == {
         "model.keras",
         "decision.json",

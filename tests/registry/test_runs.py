@@ -196,6 +196,7 @@ def test_an_experiment_in_a_copy_writes_to_the_main_repository(repository, make_
     assert not (copy / "mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_workers_that_start_at_once_on_a_fresh_store_all_get_their_run(repository):
     (repository / "mlflow.db").unlink()
     code = (

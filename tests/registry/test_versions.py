@@ -14,12 +14,12 @@ from mlflow import MlflowClient
 from scipy.stats import norm
 from typer.testing import CliRunner
 
-from pneumonia import registry
 from pneumonia.commands.cli import app
 from pneumonia.errors import UserError
 from pneumonia.evaluation.evaluate import Evaluation
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.familiarity import fit
+from pneumonia.registry import versions
 from pneumonia.registry.run_comparison import compare_runs
 from pneumonia.registry.runs import log_evaluation, start_run
 from pneumonia.registry.store import open_store
@@ -77,7 +77,7 @@ def evaluated(params, separation: float, seed: int = 0) -> tuple[str, str]:
     rows = [
         {"part": part, "metric": figure, "value": 0.9, "low": 0.5 + separation / 9, "high": 0.95}
         for part in ("val", "test")
-        for figure in registry.TAGGED
+        for figure in versions.TAGGED
     ]
     decision = Decision.load(Path("models/decision.json"))
     figures = {part: {"roc_auc": 0.9} for part in ("val", "test")}
@@ -85,7 +85,7 @@ def evaluated(params, separation: float, seed: int = 0) -> tuple[str, str]:
     open_store("pneumonia")
     with start_run(params, Path("data")) as run:
         log_evaluation(figures, outcome.intervals, [], reports)
-        said = registry.register(params, outcome, "A card.", Path("data"), Path("models"), reports)
+        said = versions.register(params, outcome, "A card.", Path("data"), Path("models"), reports)
     return run.info.run_id, said
 
 
@@ -109,20 +109,20 @@ def test_the_champion_moves_only_when_the_paired_comparison_favours_the_newcomer
     assert third.tags["test.roc_auc"] == "0.9000 (0.7222 to 0.9500)"
     assert third.description == "A card."
 
-    assert registry.rollback(NAME) == f"{NAME} version 1 is champion again, version 3 was"
+    assert versions.rollback(NAME) == f"{NAME} version 1 is champion again, version 3 was"
     with pytest.raises(UserError, match="has no champion before this one; `pneumonia promote` may make one of"):
-        registry.rollback(NAME)
-    assert registry.promote(NAME, "2") == f"{NAME} version 2 is champion, version 1 was"
-    assert registry.promote(NAME, "2") == f"{NAME} version 2 is champion already"
+        versions.rollback(NAME)
+    assert versions.promote(NAME, "2") == f"{NAME} version 2 is champion, version 1 was"
+    assert versions.promote(NAME, "2") == f"{NAME} version 2 is champion already"
     assert client.get_registered_model(NAME).aliases == {"champion": 2, "challenger": 3}
     for version in ("3", "2"):
-        registry.promote(NAME, version)
-    assert [registry.rollback(NAME).split()[2] for _ in range(3)] == ["3", "2", "1"]
-    registry.promote(NAME, "2")
+        versions.promote(NAME, version)
+    assert [versions.rollback(NAME).split()[2] for _ in range(3)] == ["3", "2", "1"]
+    versions.promote(NAME, "2")
     with pytest.raises(UserError, match="has no version '9'; it may be one of 1, 2, 3"):
-        registry.promote(NAME, "9")
+        versions.promote(NAME, "9")
     with pytest.raises(UserError, match=f"no model 'pneumonia' is registered; it may be one of: {NAME}"):
-        registry.promote("pneumonia", "1")
+        versions.promote("pneumonia", "1")
 
 
 def test_real_films_replace_generated_ones_unless_at_chance_and_other_films_challenge(repository, make_params):
@@ -152,6 +152,7 @@ print(evaluated(load_params(Path({params!r})), 1.5, seed=int(sys.argv[1]))[1])
 """
 
 
+@pytest.mark.slow
 def test_of_two_runs_that_finish_at_once_one_wins(repository, make_params, tmp_path):
     make_params()
     code = ONE_OF_TWO.format(tests=str(Path(__file__).parents[2]), params=str(tmp_path / "params.yaml"))

@@ -96,6 +96,7 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_train_and_their_model_predicts_alike_on_tensorflow(folder, backend):
     needs(backend)
@@ -107,6 +108,7 @@ def test_other_backends_train_and_their_model_predicts_alike_on_tensorflow(folde
     assert predict(folder, films()[0][:8]) == pytest.approx(theirs, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "two_devices"),
     [("tensorflow", {"LOGICAL_CPUS": "2"}), ("jax", {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"})],
@@ -122,6 +124,7 @@ def test_two_devices_share_each_batch(folder, backend, two_devices):
     assert loss == pytest.approx(min(result["val_loss"]), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_two_processes_on_loopback_end_with_identical_weights_and_one_history(folder):
     needs("jax")
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -107,6 +107,7 @@ def test_with_three_classes_the_output_starts_at_their_shares(make_params, rows)
     assert np.exp(bias) == pytest.approx([6 / 24, 14 / 24, 4 / 24])
 
 
+@pytest.mark.slow
 def test_three_classes_are_learnt_like_two(make_params, images, rows):
     """Normal films are plain, bacterial ones have a square in the middle, viral ones one in a corner."""
     three = np.array(["normal", "bacterial", "viral"])[np.arange(24) % 3]
@@ -136,6 +137,7 @@ def test_only_the_layers_from_the_named_one_on_learn_and_no_batch_norm(make_para
         freeze(network, Phase("", 1, 0.1, "dense9", batch_norm_learns=False))
 
 
+@pytest.mark.slow
 def test_batch_norm_stays_as_it_was_while_all_layers_are_fine_tuned(make_params, images, rows, tmp_path):
     base = {"model": "mobilenet_v2", "models.mobilenet_v2.alpha": 0.35, "train.epochs": 1, "train.ema": 0}
     base |= {"models.mobilenet_v2.head_epochs": 1, "models.mobilenet_v2.weights": "random"}
@@ -191,6 +193,7 @@ def test_a_loss_that_is_not_finite_stops_with_what_to_try(make_params, images, r
     assert "clip_norm" not in str(told.value)  # it is set already
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "schedule", "loss"),
     [
@@ -208,6 +211,7 @@ def test_other_optimizers_and_schedules_move_the_weights(make_params, images, ro
     assert not np.array_equal(untrained, trained.model.get_layer("block1_conv1").get_weights()[0])
 
 
+@pytest.mark.slow
 def test_on_each_plateau_the_rate_falls_to_three_tenths(make_params, images, rows):
     changes = {"train.schedule": "plateau", "train.patience": 5, "train.epochs": 6, "train.learning_rate": 0.02}
     history = fit(make_params(SMALL | changes), images, rows).history
@@ -216,6 +220,7 @@ def test_on_each_plateau_the_rate_falls_to_three_tenths(make_params, images, row
     assert wanted[-1] < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -276,6 +281,7 @@ def test_the_initial_bias_can_be_left_out(make_params, images, rows):
     assert np.array(trained.model.get_layer("probability").bias) == pytest.approx(0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_auxiliary_heads_teach_and_are_left_out(make_params, rows):
     films = np.random.default_rng(0).integers(0, 255, (32, 80, 80), dtype=np.uint8)
     params = make_params(SMALL | {"model": "googlenet", "clean.image_size": 80, "train.epochs": 1})

@@ -8,23 +8,23 @@ reaches from k to k + 1, and its centre is at k + 0.5.
 import numpy as np
 
 LEAST_SHARE = 0.25
-"""Of a box that must stay in the film for it to be worth learning from: less shows an edge and no opacity."""
+"""The share of a box that must stay in the film to be worth learning from: less shows an edge and no opacity."""
 
 
 def by_confidence(detections: np.ndarray) -> np.ndarray:
-    """The `detections`, float (K, 5), the most confident first; of equally confident ones, in the order given."""
+    """The `detections`, float (K, 5), the most confident first; equally confident ones keep their order."""
     return detections[np.argsort(-detections[:, 4], kind="stable")]
 
 
 def film_confidence(detections: np.ndarray) -> float:
-    """That there is any opacity: the highest confidence of the `detections`, float (K, 5); 0 without any."""
+    """The confidence that a film shows an opacity: the highest of the `detections`, float (K, 5); 0 without any."""
     return float(detections[:, 4].max(initial=0))
 
 
 def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Intersection over union, float (M, N), of each of `boxes`, float (M, 4 or 5), with each of `others`, (N, 4 or 5).
 
-    Of boxes without area it is 0.
+    It is 0 for boxes without area.
     """
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(_high(boxes)[:, None], _high(others)[None])
@@ -34,7 +34,7 @@ def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def rescale(boxes: np.ndarray, from_size: tuple[int, int], to_size: tuple[int, int]) -> np.ndarray:
-    """The `boxes`, float (K, 4 or 5), of a film that is stretched from (height, width) to (height, width)."""
+    """The `boxes`, float (K, 4 or 5), of a film stretched from `from_size` to `to_size`, both (height, width)."""
     x_scale, y_scale = to_size[1] / from_size[1], to_size[0] / from_size[0]
     rescaled: np.ndarray = boxes * np.array([x_scale, y_scale, x_scale, y_scale, 1])[: boxes.shape[1]]
     return rescaled
@@ -44,11 +44,11 @@ def follow(boxes: np.ndarray, pose: np.ndarray, size: int) -> tuple[np.ndarray, 
     """Where the `boxes`, float (K, 4), of a film of `size` × `size` pixels lie after it was augmented.
 
     `pose`, float (8,), is a row of `augmentation.draw_pose_and_tone`: the affine map from places in the augmented film
-    to places in the film, in coordinates that count from the centre of the first pixel. So corners go through its
-    inverse, half a pixel off. A turned box becomes the upright one around its corners.
+    to places in the film, with coordinates counted from the centre of the first pixel. So corners go through its
+    inverse, shifted by half a pixel. A turned box becomes the upright one around its corners.
 
-    Returns the boxes, float (K, 4), cut at the film's edges, and which of them remain, bool (K,): those of which
-    `LEAST_SHARE` or more lies in the film.
+    Returns the boxes, float (K, 4), cut at the film's edges, and which remain, bool (K,): those with `LEAST_SHARE` or
+    more in the film.
     """
     a0, a1, a2, b0, b1, b2 = np.asarray(pose[:6], float)
     x, y = boxes[:, 0, None] + boxes[:, 2, None] * [0, 1, 0, 1], boxes[:, 1, None] + boxes[:, 3, None] * [0, 0, 1, 1]

@@ -7,11 +7,11 @@ import numpy as np
 from pneumonia.errors import UserError
 
 LABELS = ("normal", "not_normal", "bacterial", "viral", "pneumonia", "opacity")
-"""What a film may be labelled. `pneumonia` is for sources that do not tell bacterial from viral, `not_normal` for films
-with something else than pneumonia, `opacity` for those on which radiologists marked what may be one."""
+"""The labels that a film may have. `pneumonia` is for sources that do not tell bacterial from viral, `not_normal` for
+films with something other than pneumonia, `opacity` for films on which radiologists marked a possible pneumonia."""
 
 WITHOUT_PNEUMONIA = ("normal", "not_normal", "no_opacity")
-"""The classes, of any task, of films that show none. They come before the others."""
+"""The classes, in any task, for films without pneumonia. They come before the others."""
 
 _BINARY = {
     "normal": "normal",
@@ -29,13 +29,13 @@ _MULTICLASS_OF_OPACITIES = {label: label for label in ("normal", "not_normal", "
 def class_names(task: str, labels_opacities: bool = False) -> list[str]:
     """The classes of a task, in the order of their numbers.
 
-    `labels_opacities` says that the source labels a film by whether it shows an opacity, and not by what that is.
+    `labels_opacities` says that the source labels whether a film shows an opacity, and not what that is.
     """
     return list(dict.fromkeys(_merging(task, labels_opacities).values()))
 
 
 def class_sets(task: str) -> list[list[str]]:
-    """The classes that a task has with one source or another."""
+    """The classes that a task may have: one list for each kind of source."""
     return [class_names(task, labels_opacities) for labels_opacities in (False, True)]
 
 
@@ -54,7 +54,7 @@ def to_classes(labels: Sequence[str], task: str, labels_opacities: bool = False)
 
 
 def count_healthy(names: Sequence[str]) -> int:
-    """How many of the classes `names`, the first ones, are of films that show no pneumonia."""
+    """How many of the classes `names` are for films without pneumonia; these are the first ones."""
     return sum(name in WITHOUT_PNEUMONIA for name in names)
 
 

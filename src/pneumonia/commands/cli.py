@@ -150,7 +150,7 @@ def serve_page(
 
 
 def _name(model: str) -> str:
-    """NAME, also of models:/NAME@ALIAS."""
+    """The NAME in `model`, which is NAME alone or models:/NAME@ALIAS."""
     return re.split("[@/]", model.removeprefix("models:/"))[0]
 
 

@@ -22,7 +22,7 @@ TOLERANCE = 1e-4
 
 
 CHECKED = 32
-"""Films that it is checked on at most."""
+"""The most films that an export is checked on."""
 
 
 def export_registered(address: str, places: Sequence[Path], kind: Format, out: Path) -> float:
@@ -46,11 +46,11 @@ def export_registered(address: str, places: Sequence[Path], kind: Format, out: P
 def export(network: keras.Model, decision: Path, films: np.ndarray, kind: Format, out: Path) -> float:
     """Write `network`, and what turns its probabilities into a prediction, into the directory `out`, or nothing at all.
 
-    `out` gets `model.onnx` or `saved_model/`, which take float32 (N, S, S, 1) of greys from 0 to 255 and give what the
-    network gives, and `decision.json` (see `decision`). It is checked on `films`, uint8 (N, S, S, 1).
+    `out` gets `decision.json` (see `decision`) and `model.onnx` or `saved_model/`. These take greys from 0 to 255,
+    float32 (N, S, S, 1), and give what the network gives. They are checked on `films`, uint8 (N, S, S, 1).
 
     Returns:
-        The greatest difference from Keras of a probability, or of a place of a localiser's map.
+        The greatest difference from Keras in any probability, or in any place of a localiser's map.
 
     Raises:
         UserError: `out` exists already, or the exported network says something else than Keras.

@@ -1,4 +1,4 @@
-"""Films in files and folders, by a model of the registry: what `pneumonia predict` does."""
+"""What `pneumonia predict` does: a registered model's predictions for films in files and folders."""
 
 import json
 import os
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pneumonia.inference.predictor import Detection, Prediction, Predictor
 
 SUFFIXES = (".dcm", ".dicom", ".jpeg", ".jpg", ".png")
-"""Of the files that are taken out of a folder, in small or capital letters."""
+"""The suffixes of the files that are taken from a folder, in small or capital letters."""
 COLUMNS = ["file", "label", "probability", "threshold", "model_version", "remark", "reason"]
 
 Format = Literal["table", "csv", "json"]
@@ -27,11 +27,11 @@ Format = Literal["table", "csv", "json"]
 def write_predictions(
     places: Sequence[Path], model: str, overlays: Path | None, form: Format, output: Path | None
 ) -> int:
-    """Write a row with `COLUMNS` for each film of `places`, files or folders; return how many have a `reason` alone.
+    """Write a row of `COLUMNS` for each film in `places`, files or folders; return how many films cannot be used.
 
-    `model` is the registry's address of one. A localiser's rows have `boxes` too; a table how many. Where
-    `overlays` is given, a picture of what each prediction rests on goes there: the boxes of a localiser, or else the
-    heat of Grad-CAM. Without `output` the rows go to stdout.
+    A film that cannot be used has a `reason` and no prediction. `model` is a registered model's address. A localiser's
+    rows have `boxes` too, in a table their number. The folder `overlays`, if given, gets a picture of what each
+    prediction rests on: a localiser's boxes, or else the heat of Grad-CAM. Without `output` the rows go to stdout.
 
     Raises:
         UserError: a folder without films, a model that cannot be had, or a place that cannot be written to.
@@ -68,7 +68,7 @@ def write_predictions(
 
 
 def find_films(places: Sequence[Path], without: Path | None = None) -> list[Path]:
-    """The files among `places`, whatever their names, and those in its folders with one of `SUFFIXES`; each once.
+    """The files among `places`, whatever their names, and those in its folders with one of `SUFFIXES`, each once.
 
     What lies in the folder `without` is left out.
 

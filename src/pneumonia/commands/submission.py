@@ -15,12 +15,11 @@ from pneumonia.registry.version_files import registered_model
 
 
 def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
-    """Write a row a film of `places`, files or folders, to `output`; how many films could not be read.
+    """Write a row for each film in `places`, files or folders, to `output`; return how many could not be read.
 
-    `patientId` is the file's name without its suffix, as in the challenge; `PredictionString` has `confidence x y width
-    height` of each box, pixels of the film, one after the other with blanks between, the most confident first, and is
-    empty where there is none. `model` is the registry's address of a localiser. The reason of a film that cannot be
-    read goes to stderr.
+    `patientId` is the file's name without its suffix, as in the challenge. `PredictionString` has `confidence x y width
+    height` for each box, in pixels of the film, the most confident first, with blanks between; it is empty without a
+    box. `model` is a registered localiser's address. Why a film cannot be read goes to stderr.
 
     Raises:
         UserError: no such place, a folder without films, two films of one name, or a model that cannot be had or draws

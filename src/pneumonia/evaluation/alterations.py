@@ -1,6 +1,6 @@
-"""Films as another scanner, file format or crop would have given them, or without what a model may not go by.
+"""Films as another scanner, file format or crop would have given them, without the lungs, or with the lungs alone.
 
-Each alteration takes a film, uint8 (S, S), to an altered one of that size, always in the same way.
+Each alteration turns a film, uint8 (S, S), into an altered one of that size, the same one every time.
 """
 
 import io
@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from pneumonia.preparation.packed.lungs import rectangle
 
 BORDER = 0.10
-"""Of the film's side, on each side: what `only the border` keeps."""
+"""The share of the film's side that `only the border` keeps at each edge."""
 GREY = 128
 
 
@@ -74,14 +74,14 @@ def _cropped(film: np.ndarray) -> np.ndarray:
 Alterations = dict[str, Callable[[np.ndarray], np.ndarray]]
 
 WITHOUT_LUNGS: Alterations = {
-    # In black and in grey, since a network answers to so much black too: what it still tells then may be hidden by it.
+    # In black and in grey: so much black sways a network by itself, and may hide what it can still tell.
     "lungs blacked out": partial(_without_lungs, grey=0),
     "lungs greyed out": partial(_without_lungs, grey=GREY),
-    # With soft edges: a network that has seen hard ones in training may know them.
+    # With soft edges: a network may recognise hard ones that it saw in training.
     "lungs faded out": _with_lungs_faded,
     "only the border": _only_the_border,
 }
-"""What leaves nothing to diagnose by: a score that is left rests on something else."""
+"""Alterations that leave nothing to diagnose by: a score that remains rests on something else."""
 STRESSES: Alterations = {
     "compressed again": _compressed_again,  # JPEG quality 30
     "blurred": _blurred,  # Gaussian, a standard deviation of 1/100 of the side
@@ -92,5 +92,5 @@ STRESSES: Alterations = {
     "cropped": _cropped,  # by 8 % on each side
     "only the lungs": _only_lungs,  # grey around them
 }
-"""What leaves the diagnosis as it is, so a score should survive it: together they stand in for another place."""
+"""Alterations that keep the diagnosis, so a score should survive; together they stand in for films from elsewhere."""
 ALTERATIONS: Alterations = {"as it is": lambda film: film, **WITHOUT_LUNGS, **STRESSES}

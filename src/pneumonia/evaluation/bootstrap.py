@@ -1,8 +1,8 @@
 """How sure a metric is: the percentile bootstrap (Efron, Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13).
 
-What is drawn, with replacement, are patients, with all of their films (a cluster bootstrap: Field, Welsh, Bootstrapping
-clustered data, 2007), since films of one patient are alike; where each film is a group of its own it is films. A draw
-is how often each film counts, so the metrics of all draws are weighted metrics, computed at once.
+Patients are drawn with replacement, each with all of their films, since films of one patient are alike (a cluster
+bootstrap: Field, Welsh, Bootstrapping clustered data, 2007). Where each film is a group of its own, films are drawn. A
+draw says how often each film counts, so the metrics of all draws are weighted metrics, computed at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,12 +23,12 @@ WeightedMetrics = dict[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class BinaryPredictions:
-    """What is predicted of N films."""
+    """What is predicted for N films."""
 
     probability: np.ndarray
     """Of pneumonia, float (N,)."""
     positive: np.ndarray
-    """Which films pneumonia is predicted of, bool (N,)."""
+    """Which films are predicted to show pneumonia, bool (N,)."""
 
 
 def intervals(
@@ -42,9 +42,9 @@ def intervals(
     """The metrics of `weighted_binary_metrics` with their 95 % intervals, a row each: `value`, `low`, `high`.
 
     `truth`, int (N,) of 0 and 1, says which films show pneumonia, `probability`, float (N,), and `predicted`, (N,) of 0
-    and 1, what is predicted of them. Films with the same of `groups`, str (N,), are drawn together. Draws in which a
-    metric has no denominator are left out of its interval. Where every draw is all right, or all wrong, its percentiles
-    say nothing; then the other end is that of Clopper and Pearson (1934) for as many as the rarest class has patients.
+    and 1, what is predicted for them. Films with the same of `groups`, str (N,), are drawn together. Draws in which a
+    metric has no denominator are left out of its interval. Where a metric is 1 in every draw, or 0, percentiles say
+    nothing. Then the other end is that of Clopper and Pearson (1934) for as many trials as the rarest class has groups.
     """
     predictions = BinaryPredictions(probability, predicted)
     return with_intervals(
@@ -60,7 +60,7 @@ def multiclass_intervals(
     draws: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """As `intervals`, of several classes: `accuracy`, and `roc_auc`, the mean of each class' AUC against the rest.
+    """As `intervals`, for several classes: `accuracy`, and `roc_auc`, the mean of each class' AUC against the rest.
 
     `truth` and `predicted`, int (N,), are class numbers, `probabilities` is float (N, C).
     """
@@ -72,7 +72,7 @@ def multiclass_intervals(
 def subtype_intervals(
     truth: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, draws: int = 2000, seed: int = 0
 ) -> pd.DataFrame:
-    """As `intervals`, of the last two classes against each other: see `weighted_subtype_metrics`."""
+    """As `intervals`, for the last two classes against each other: see `weighted_subtype_metrics`."""
     return with_intervals(
         lambda weights: weighted_subtype_metrics(truth, probabilities, weights), groups, truth, draws, seed
     )
@@ -83,7 +83,7 @@ def with_intervals(
 ) -> pd.DataFrame:
     """The table of `intervals` for any `metrics(weights)`, where film n counts `weights[d, n]` times, float (D, N).
 
-    `truth`, int (N,), is the class of each film, by which the rarest one is found.
+    `truth`, int (N,), the class of each film, tells which class is the rarest.
     """
     values = metrics(np.ones((1, len(groups))))
     drawn = [metrics(weights) for weights in _resample(groups, draws, seed)]
@@ -106,7 +106,7 @@ def paired_difference(
     draws: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """A table of the metrics of two runs on the same films, which are drawn alike for both; a row a metric.
+    """The difference between two runs in each metric, a row a metric, on the same draws of the same films.
 
     Its columns: the value for the `first` and for the `second` run, the `difference` (second less first), its 95 %
     interval from `low` to `high`, and what that `means`, in words. `first(weights)` and `second(weights)` give each
@@ -172,7 +172,7 @@ def roc_auc(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> 
 
 
 def average_precision(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The mean over the sick films of the precision at their probability, (D,), as scikit-learn has it."""
+    """The mean precision, (D,), at the probabilities of the sick films, as scikit-learn computes it."""
     sick, well = (each[:, ::-1] for each in _by_probability(truth, probability, weights))
     found = np.cumsum(sick, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -181,7 +181,7 @@ def average_precision(truth: np.ndarray, probability: np.ndarray, weights: np.nd
 
 
 def _by_probability(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many sick and how many other films have each of the U probabilities, from low to high: (D, U) each."""
+    """How many sick and how many other films have each of U distinct probabilities, from low to high: (D, U) each."""
     order = np.argsort(probability, kind="stable")
     firsts = np.flatnonzero(np.diff(probability[order], prepend=-np.inf))
     sorted_weights, sick = weights[:, order], np.asarray(truth, float)[order]
@@ -190,7 +190,7 @@ def _by_probability(truth: np.ndarray, probability: np.ndarray, weights: np.ndar
 
 
 def _percentiles(drawn: list[np.ndarray]) -> tuple[float, float]:
-    """The ends of the interval, of the draws in which the metric has a denominator."""
+    """The ends of the interval, over the draws in which the metric has a denominator."""
     values = np.concatenate(drawn)
     defined = values[~np.isnan(values)]
     low, high = np.quantile(defined, INTERVAL) if len(defined) else (np.nan, np.nan)

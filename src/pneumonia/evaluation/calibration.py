@@ -11,8 +11,8 @@ from scipy.stats import binomtest
 from pneumonia.inference.probabilities import SMALLEST, scale
 
 TEMPERATURES = (0.5, 10.0)
-"""The bounds of what is fitted. Validation films that are all told apart would want 0, certainty; few films that happen
-to be told apart are no reason to be more than twice as sure as the network."""
+"""The bounds of a fitted temperature. If all validation films are told apart, the best fit is 0: certainty. A few films
+told apart by luck do not justify being more than twice as sure as the network."""
 BINS = 10
 
 
@@ -31,24 +31,24 @@ def fit_temperature(truth: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def brier_score(sick: np.ndarray, probability: np.ndarray) -> float:
-    """The mean squared difference of the probability, float (N,), from what is so, (N,) of 0 and 1 (Brier 1950)."""
+    """The mean squared difference between `probability`, float (N,), and `sick`, (N,) of 0 and 1 (Brier 1950)."""
     return float(np.mean((probability - sick) ** 2))
 
 
 def expected_calibration_error(sick: np.ndarray, probability: np.ndarray) -> float:
-    """The mean over films of the gap in their bin between the mean probability and the share that is sick.
+    """The gap in a bin between the mean probability and the share that is sick, averaged over the films.
 
-    Of `reliability_table`: bins of equal width (Naeini et al. 2015; Guo et al. 2017, equation 3), here of the
-    probability of pneumonia. With few films it is above 0 even where the probabilities are right: 0.03 to 0.04 with
-    200 to 300.
+    The bins are those of `reliability_table`, of equal width (Naeini et al. 2015; Guo et al. 2017, equation 3), here in
+    the probability of pneumonia. Even where the probabilities are right, few films give an error above 0: 0.03 to 0.04
+    with 200 to 300.
     """
     return _mean_gap(reliability_table(sick, probability))
 
 
 def reliability_table(sick: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
-    """The films, by ten bins of equal width of their probability of pneumonia, float (N,); empty bins are left out.
+    """A row for each of ten bins of equal width in the `probability` of pneumonia, float (N,); empty bins are left out.
 
-    Its columns: how many `films`, their mean `probability`, the `share` that is sick, (N,) of 0 and 1, and its 95 %
+    Columns: how many `films`, their mean `probability`, the `share` that is `sick`, (N,) of 0 and 1, and its 95 %
     interval from `low` to `high` (Wilson 1927).
     """
     films = pd.DataFrame({"probability": probability, "sick": np.asarray(sick, int)})

@@ -22,37 +22,37 @@ from pneumonia.evaluation.boxes.metrics import PLACE, Detections, localization_d
 from pneumonia.evaluation.metrics import subtypes_told_apart
 
 TABLES = ("predictions.csv", "evaluation/boxes.csv", "evaluation/true_boxes.csv")
-"""What `evaluate` writes in `reports`; a localiser has all of them, another model the first."""
+"""What a comparison reads in `reports`; a localiser has all of them, another model only the first."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a run said of the films of val and test."""
+    """What a run predicted for the films of val and test."""
 
     films: pd.DataFrame
     """A row a film: `file`, `patient`, `class`, `part`, `probability`, `predicted`."""
     boxes: pd.DataFrame | None = None
-    """Of a localiser, a row a detection: `file`, `x`, `y`, `width`, `height`, `confidence`, `shown`."""
+    """For a localiser, a row a detection: `file`, `x`, `y`, `width`, `height`, `confidence`, `shown`."""
     true_boxes: pd.DataFrame | None = None
-    """Of a localiser, a row a box: `file`, `x`, `y`, `width`, `height`."""
+    """For a localiser, a row a true box: `file`, `x`, `y`, `width`, `height`."""
 
     @classmethod
     def read(cls, tables: Sequence[Path]) -> Self:
-        """Read those of `TABLES` that there are."""
+        """Read `tables`: the paths of those of `TABLES` that there are, in that order."""
         films = pd.read_csv(tables[0], dtype={"patient": str, "file": str}, keep_default_na=False)
         return cls(films, *(pd.read_csv(table, dtype={"file": str}) for table in tables[1:]))
 
 
 def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:
-    """The paired comparison of two runs' predictions (`read_predictions`) on the films of a part, by patient.
+    """The paired comparison of two runs' predictions on the films of a part, by patient: a row a metric.
 
-    See `evaluation.bootstrap.paired_difference`: each metric of both, the difference, its 95 % interval, what it means.
-    The metrics are those of pneumonia of any subtype; with more than two classes also `classes/roc_auc`,
-    `classes/accuracy` and, with two subtypes, `bacterial_against_viral/roc_auc`. Where both runs have boxes there are
-    also `boxes/…`, those of `boxes.metrics` but for the pixel accuracy.
+    A row has both values, the difference, its 95 % interval and what it means (see `bootstrap.paired_difference`). The
+    metrics are those of pneumonia of any subtype; with more than two classes also `classes/roc_auc`, `classes/accuracy`
+    and, with two subtypes, `bacterial_against_viral/roc_auc`. Where both runs have boxes there are also `boxes/…`, the
+    metrics of `boxes.metrics` without the pixel accuracy.
 
     Raises:
-        UserError: they did not predict the same films.
+        UserError: the runs did not predict the same films.
     """
     one, other = (
         each.films[each.films["part"] == part].sort_values("file", ignore_index=True) for each in (first, second)
@@ -75,7 +75,7 @@ def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:
 
 
 def _detections(boxes: pd.DataFrame, files: pd.Series) -> Detections:
-    threshold = boxes.loc[boxes["shown"].astype(bool), "confidence"].min()  # without any NaN, which shows none
+    threshold = boxes.loc[boxes["shown"].astype(bool), "confidence"].min()  # NaN if none is shown; then none reaches it
     return Detections(_of_films(boxes, files, [*PLACE, "confidence"]), threshold)
 
 

@@ -15,16 +15,16 @@ from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
 PROPERTIES = ("quality", "is_colour", "width", "height", "aspect", "bytes_a_pixel")
 FOLDS = 5
 COLOUR_MODES = ("RGB", "RGBA", "P", "CMYK", "YCbCr", "YBR_FULL", "YBR_FULL_422")
-"""Of Pillow, and photometric interpretations of DICOM."""
+"""Those of Pillow, and the photometric interpretations of DICOM that have colour."""
 
 
 def encoding_report(films: pd.DataFrame) -> pd.DataFrame:
-    """The AUC of pneumonia by each property of the encoding, and by a classifier of all of them, for each part.
+    """The AUC for pneumonia of each property of the encoding, and of a classifier on all of them.
 
-    `films` are rows of `data/clean/index.csv` with their `class` and `part`. A row a property, a column a part. Of a
-    property the AUC is that of whichever direction tells more of the training films, so under 0.5 where the relation is
-    the other way round. The classifier is fitted on the training films; on these themselves it is cross-validated by
-    patient. 0.5 is what a property gives that tells nothing.
+    A row a property, a column a part. `films` are rows of `data/clean/index.csv` with their `class` and `part`. The
+    training films decide whether high or low values count as pneumonia; where a part has it the other way round, its
+    AUC is under 0.5. The classifier is fitted on the training films, and cross-validated on them by patient. A property
+    that tells nothing has 0.5.
     """
     properties = encoding_properties(films)
     sick = ~films["class"].isin(WITHOUT_PNEUMONIA).to_numpy()

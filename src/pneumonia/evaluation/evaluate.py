@@ -46,7 +46,7 @@ class Evaluation:
     intervals: pd.DataFrame
     """The metrics with their intervals (see `parts.intervals_of`)."""
     calibration: pd.DataFrame
-    """The probabilities of each part before and after temperature scaling."""
+    """How well calibrated each part is, before and after temperature scaling."""
     findings: list[str]
     """The shortcuts that were found, in words."""
 
@@ -104,7 +104,7 @@ def evaluate(
 
 
 def _classifier_in(model: keras.Model) -> keras.Model:
-    """The network that gives a film's probabilities alone: `model`, or the part of a localiser that does."""
+    """The network that gives a film's probabilities alone: `model`, or the classifier in a localiser."""
     return model if len(model.outputs) == 1 else keras.Model(model.inputs, model.outputs[-1], name=model.name)
 
 
@@ -135,8 +135,8 @@ def _operating_point(val: Part, test: Part, params: Params) -> tuple[float, pd.D
 
 
 def _table(part: Part, name: str, names: list[str], threshold: float) -> pd.DataFrame:
-    """The films with the calibrated `probability` of pneumonia, of more than two classes that of each, and the class
-    that is `predicted`.
+    """The films with the calibrated `probability` of pneumonia and the class that is `predicted`; with more than two
+    classes, also with the probability of each.
     """
     films = part.films[["image", "file", "patient", "label", "class"]].assign(part=name, probability=part.probability)
     if len(names) > 2:

@@ -60,9 +60,9 @@ def subtypes_told_apart(names: Sequence[str]) -> str | None:
 
 
 def binary_metrics(truth: np.ndarray, probability: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """WeightedMetrics of `probability`, float (N,), of a class against `truth`, (N,) of 0 and 1.
+    """The metrics of a class: its `probability`, float (N,), and `predicted` against `truth`, (N,) of 0 and 1.
 
-    `predicted`, (N,) of 0 and 1, is which films are given that class. `loss` is the mean binary cross-entropy in nats,
+    `predicted`, (N,) of 0 and 1, says which films get that class. `loss` is the mean binary cross-entropy in nats,
     `pr_auc` the average precision. A ratio whose denominator is zero (precision, where nothing is predicted) is 0.
     """
     truth, predicted = np.asarray(truth, int), np.asarray(predicted, int)
@@ -88,8 +88,8 @@ def binary_metrics(truth: np.ndarray, probability: np.ndarray, predicted: np.nda
 def one_against_rest(
     truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """What curves are drawn of: `pneumonia`, and of more than two classes each; its truth int (N,) of 0 and 1, and its
-    probability float (N,).
+    """By name, the truth, int (N,) of 0 and 1, and the probability, float (N,), of `pneumonia`, and, with more than two
+    classes, of each class.
     """
     healthy = count_healthy(names)
     pairs = {SICK: ((truth >= healthy).astype(int), probability_of_pneumonia(probabilities, healthy))}

@@ -1,4 +1,4 @@
-"""From which probability on a film is called pneumonia: chosen on validation films, and frozen."""
+"""The probability from which a film is predicted to show pneumonia: chosen on validation films, then frozen."""
 
 import warnings
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ FOLDS, REPEATS = 5, 10
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the rules go by: the least `sensitivity`, and how many false alarms a missed pneumonia costs."""
+    """What the rules go by: the least `sensitivity`, and what a missed pneumonia costs, in false alarms."""
 
     sensitivity: float
     cost_of_miss: float
@@ -23,7 +23,7 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """Films: which show pneumonia, int (N,) of 0 and 1, its probability, float (N,), and the patients, str (N,)."""
+    """Films: which show pneumonia, int (N,) of 0 and 1, how probably, float (N,), and their patients, str (N,)."""
 
     sick: np.ndarray
     probability: np.ndarray
@@ -32,7 +32,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Choice:
-    """A threshold, and the sensitivity and specificity that the choosing itself saw."""
+    """A threshold, with the sensitivity and specificity that were measured while it was chosen."""
 
     threshold: float
     sensitivity: float
@@ -40,12 +40,12 @@ class Choice:
 
 
 def choose(rule: Rule, films: Scored, wanted: Wanted) -> Choice:
-    """The threshold that is best by `rule` on `films`; from it on a film is called pneumonia.
+    """The threshold that is best by `rule` on `films`: films that reach it are predicted to show pneumonia.
 
     `youden`: the greatest sensitivity + specificity - 1 (Youden, Index for rating diagnostic tests, 1950).
-    `sensitivity`: the greatest specificity with `wanted.sensitivity` or more. `cost`: the least false alarms plus
-    `wanted.cost_of_miss` times the missed. A threshold lies halfway between two neighbouring probabilities, so that
-    neither film decides it alone; of equally good ones the lowest is taken, since missing pneumonia is worse.
+    `sensitivity`: the greatest specificity at a sensitivity of `wanted.sensitivity` or more. `cost`: the least sum of
+    false alarms and `wanted.cost_of_miss` times the missed. A threshold lies halfway between two neighbouring
+    probabilities, so that neither film decides it alone. Ties go to the lowest, since missing pneumonia is worse.
     """
     levels = np.unique(films.probability)
     thresholds = np.concatenate([[levels[0] / 2], (levels[1:] + levels[:-1]) / 2, [(levels[-1] + 1) / 2]])
@@ -64,10 +64,10 @@ def choose(rule: Rule, films: Scored, wanted: Wanted) -> Choice:
 
 
 def choose_cross_fitted(rule: Rule, films: Scored, wanted: Wanted, seed: int = 0) -> Choice:
-    """The median of the thresholds that `rule` chooses without a fifth of the patients each, ten times over.
+    """The median of the thresholds that `rule` chooses without each fifth of the patients in turn, ten times over.
 
-    Its sensitivity and specificity are those of the films held out of each choice, so the choosing has not flattered
-    them. Where a class has too few patients for two folds it is `choose`.
+    Sensitivity and specificity are measured on the films held out of each choice, so the choice does not flatter them.
+    If a class has too few patients for two folds, the result is that of `choose`.
     """
     fewest = min(len(set(films.patients[films.sick == kind])) for kind in (0, 1))
     folds = min(FOLDS, fewest)
@@ -77,7 +77,7 @@ def choose_cross_fitted(rule: Rule, films: Scored, wanted: Wanted, seed: int = 0
     for repeat in range(REPEATS):
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of classes with fewer films than folds, which is seen to
+            warnings.simplefilter("ignore", UserWarning)  # of classes with fewer films than folds: skipped below
             splits = list(splitter.split(films.probability, films.sick, films.patients))
         for others, held_out in splits:
             kept = Scored(films.sick[others], films.probability[others], films.patients[others])
@@ -91,12 +91,11 @@ def choose_cross_fitted(rule: Rule, films: Scored, wanted: Wanted, seed: int = 0
 
 
 def compare_choices(val: Scored, stressed: Scored, test: Scored, wanted: Wanted) -> pd.DataFrame:
-    """What each rule chooses on `val`, on all of it or cross-fitted, or cross-fitted on it and altered versions,
-    `stressed`, and what comes of it on `test`; first 0.5.
+    """The threshold that each rule chooses, and what it gives on `test`: a row a choice, the first that of 0.5.
 
-    A row a choice: `rule`, `chosen_on`, `threshold`, `val_sensitivity`, `val_specificity` (of cross-fitted ones on
-    films held out, of stressed ones on those as they are and stressed), `test_sensitivity`, `test_specificity`,
-    `test_accuracy`.
+    Each rule chooses on all of `val`, cross-fitted on `val`, and cross-fitted on `stressed`: val as it is and altered.
+    Columns: `rule`, `chosen_on`, `threshold`, `val_sensitivity` and `val_specificity` (those of the `Choice`),
+    `test_sensitivity`, `test_specificity`, `test_accuracy`.
     """
     half = Choice(0.5, *_rates(val.sick, val.probability >= 0.5))
     choices: list[tuple[str, str, Choice]] = [("0.5", "nothing", half)]

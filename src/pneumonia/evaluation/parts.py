@@ -1,4 +1,4 @@
-"""The films of a part and what the network says of them, which all of the evaluation is about."""
+"""The films of a part and what the network predicts for them; all of the evaluation works on these."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ PARTS = ("val", "test")
 
 @dataclass(frozen=True)
 class Part:
-    """The films of a part: their table, classes int64 (N,) of which the first `healthy` are without pneumonia, the
-    network's probabilities, float (N, C), and the calibrated probability of pneumonia, float (N,), of the films in each
-    of `alterations.ALTERATIONS`.
+    """The films of a part: their table, and `truth`, their classes, int64 (N,); the first `healthy` classes are without
+    pneumonia. `uncalibrated` and `probabilities`, float (N, C), are the network's before and after scaling. `altered`
+    has the calibrated probability of pneumonia, float (N,), for each of `alterations.ALTERATIONS`.
     """
 
     films: pd.DataFrame
@@ -44,19 +44,19 @@ class Part:
 
     @property
     def scored(self) -> Scored:
-        """The films as an operating point is chosen on them."""
+        """The films, as `operating_point` takes them."""
         return Scored(self.sick, self.probability, self.films["patient"].to_numpy(str))
 
     @property
     def stressed(self) -> Scored:
-        """The films as they are and in each of `STRESSES`, as so many more films of the same patients."""
+        """The films as they are and in each of `STRESSES`, which count as further films of the same patients."""
         kept = ["as it is", *STRESSES]
         probability = np.concatenate([self.altered[name] for name in kept])
         return Scored(np.tile(self.sick, len(kept)), probability, np.tile(self.scored.patients, len(kept)))
 
 
 def probabilities_of(model: keras.Model, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The network's probabilities, float64 (N, C), of films `rows` of `images`: of two classes both."""
+    """The network's probabilities, float64 (N, C), for films `rows` of `images`; with two classes, of both."""
     predicted = np.asarray(model.predict(FilmBatches(images, rows), verbose=0), "float64")
     return np.hstack([1 - predicted, predicted]) if predicted.shape[1] == 1 else predicted
 
@@ -64,7 +64,7 @@ def probabilities_of(model: keras.Model, images: np.ndarray, rows: np.ndarray) -
 def predict_parts(
     model: keras.Model, images: np.ndarray, split: Path, names: list[str]
 ) -> tuple[dict[str, Part], float]:
-    """The parts in `split`, of films of the classes `names`, and the temperature, fitted on the first part."""
+    """The parts in `split`, whose films have the classes `names`, and the temperature, fitted on val."""
     healthy = count_healthy(names)
     read = {part: read_part(split, part, names) for part in PARTS}
     raw = {part: probabilities_of(model, images, rows) for part, (rows, _, _) in read.items()}
@@ -82,9 +82,9 @@ def predict_parts(
 
 
 def intervals_of(part: Part, name: str, metrics: Callable[[np.ndarray], pd.DataFrame]) -> pd.DataFrame:
-    """The `metrics` of a part, a row each: `metric`, `value`, `low` and `high` by patient and by image, `part`.
+    """A row for each metric of a part: `metric`, `value`, `low` and `high` by patient and `…_by_image`, and `part`.
 
-    `metrics(groups)` gives them for films that are drawn together in `groups`, str (N,).
+    `metrics(groups)` gives them where films with the same of `groups`, str (N,), are drawn together.
     """
     by_patient, by_image = (metrics(part.films[column].to_numpy(str)) for column in ("patient", "file"))
     ends = by_image[["low", "high"]].add_suffix("_by_image")

@@ -1,7 +1,7 @@
 """What a unit of a network sees of the film, and what the network costs.
 
-The theoretical receptive field is walked through the graph as Araujo, Norris, Sim, Computing Receptive Fields of
-Convolutional Neural Networks (Distill 2019) do. The effective one, how much each pixel of it weighs, is a gradient: Luo
+The theoretical receptive field comes from a walk through the graph: Araujo, Norris, Sim, Computing Receptive Fields of
+Convolutional Neural Networks (Distill 2019). The effective one, how much each pixel of it weighs, is a gradient: Luo
 et al., Understanding the Effective Receptive Field in Deep Convolutional Neural Networks (NeurIPS 2016).
 """
 
@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pneumonia.inference.gradients import gradient
 
-# Layers and operations by the names of their classes, since those of `keras.ops` are not public.
+# Layers and operations by the names of their classes, since the classes of `keras.ops` are not public.
 CONVOLUTIONS = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D"}
 POOLINGS = {"MaxPooling2D", "AveragePooling2D", "MaxPool", "AveragePool"}
 WHOLE_FILM = {"GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"}
@@ -29,13 +29,13 @@ ACTIVATIONS = {"Activation", "Gelu", "HardSigmoid", "LeakyReLU", "ReLU", "Relu",
 NORMALISATIONS = {"BatchNormalization", "LayerNormalization", "LayerScale", "Normalization", "Rescaling"}
 OTHERS = {"Cast", "Dense", "Dropout", "Exp", "GetItem", "Pad", "Power", "Reshape", "Sqrt", "Square", "StochasticDepth"}
 POINTWISE = MERGES | ACTIVATIONS | NORMALISATIONS | OTHERS
-"""Those that, if a map keeps its shape, mix channels at most. `_through` raises for what is in none of these sets."""
+"""They mix nothing but channels, if a map keeps its shape. `_through` raises for what is in none of these sets."""
 COLUMNS = ["layer", "type", "output", "receptive_field", "stride", "first_pixel", "parameters", "multiply_adds"]
 Shape = tuple[int, ...]  # the batch first
 
 
 class Span(NamedTuple):
-    """What a map sees along one axis of the film: how many places it has, and which pixels the first of them sees."""
+    """What a map's `places`, its positions, see along one axis of the film: the first, pixels `first` to `last`."""
 
     first: int  # negative: in the padding
     last: int
@@ -52,7 +52,7 @@ Field = tuple[Span, ...]  # along rows, along columns
 
 
 class Step(NamedTuple):
-    """A call of an operation, what a place of its output sees (None: the whole film), and if its inputs' saw else."""
+    """An operation, its output, what a place of that sees (None: the whole film), and if its inputs saw otherwise."""
 
     operation: keras.Operation
     output: keras.KerasTensor
@@ -61,7 +61,7 @@ class Step(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Of a network: weights, multiply-adds a film; of its last feature map: receptive field and stride, pixels."""
+    """A network's weights and multiply-adds a film; its last feature map's receptive field and stride, pixels."""
 
     parameters: int
     multiply_adds: int
@@ -76,12 +76,12 @@ def layer_table(network: keras.Model) -> pd.DataFrame:
     the next), `first_pixel` (the first that the first place sees; negative: in the padding), these three <NA> where a
     unit sees the whole film; `parameters`; `multiply_adds` (a film; of convolutions and dense layers, without biases).
 
-    Where paths meet, a place sees what any of them saw: the largest field, where they share a centre. The gate of a
-    squeeze-and-excitation has seen the whole film but no place of it, and is left out where it meets its map.
-    Auxiliary outputs, which only training has, are not in the table.
+    Where paths meet, a place sees all that any path saw: the largest field, if they share a centre. The gate of a
+    squeeze-and-excitation sees the whole film and has no places, so it is left out where it meets its map. Auxiliary
+    outputs, which only training has, are not in the table.
 
     Raises:
-        ValueError: an operation that does to places what is not known here; paths of other strides that meet.
+        ValueError: an operation whose effect on places is not known here; paths of different strides that meet.
     """
     rows = []
     for operation, output, field, changed in _walk(network, _film(network)):
@@ -97,9 +97,9 @@ def layer_table(network: keras.Model) -> pd.DataFrame:
 
 
 def summary(network: keras.Model) -> Cost:
-    """What `network` costs up to its first output, and what it sees. It raises what `layer_table` does.
+    """What `network` costs up to its first output, and what its last feature map sees. It raises as `layer_table` does.
 
-    A localiser's first output is a map; it is its classifier, the second, whose last feature map is meant.
+    A localiser's first output is a map, its second the classifier, whose last feature map is meant.
     """
     localises = len(network.outputs) > 1 and len(network.outputs[0].shape) == 4
     classifier = network.outputs[1 if localises else 0]
@@ -112,18 +112,18 @@ def summary(network: keras.Model) -> Cost:
 def effective_receptive_field(network: keras.Model, films: np.ndarray) -> np.ndarray:
     """How much each pixel weighs in the middle unit of the last feature map: float32 (S, S), scaled to 1 at most.
 
-    It is the mean over `films`, uint8 (N, S, S, 1), of the unit's |gradient|; the unit is the mean over the channels,
-    in inference and in float32. `network` is left as it was.
+    It is the mean over `films`, uint8 (N, S, S, 1), of the unit's |gradient|, computed in inference and in float32; the
+    unit is the mean over the channels. `network` is left as it was.
 
     Raises:
-        ValueError: as `layer_table`, or the unit answers to no pixel of any film.
+        ValueError: as `layer_table`, or the unit responds to no pixel of any film.
     """
     last = next(step.output for step in reversed(_walk(network, _film(network))) if step.field)
     features = keras.Model(network.inputs, last)
     _, rows, columns, _ = last.shape
 
     def middle_unit(batch: keras.KerasTensor) -> keras.KerasTensor:
-        """Summed over the films, each of which has a gradient of its own."""
+        """The unit, summed over the films; each film still has a gradient of its own."""
         maps = features(batch, training=False)
         return ops.sum(ops.mean(maps[:, rows // 2, columns // 2], axis=-1))
 
@@ -137,7 +137,7 @@ def effective_receptive_field(network: keras.Model, films: np.ndarray) -> np.nda
             layer.dtype_policy = policy
     field: np.ndarray = np.abs(gradients).mean(axis=0)[..., 0]
     if not field.max() > 0:
-        raise ValueError("the middle unit of the last feature map answers to no pixel of these films")
+        raise ValueError("the middle unit of the last feature map depends on no pixel of these films")
     return field / field.max()
 
 
@@ -177,7 +177,7 @@ def _film(network: keras.Model) -> Field:
 
 
 def _walk(network: keras.Model, start: Field | None) -> list[Step]:
-    """The operations from the input, a place of which sees `start`, to the first output."""
+    """The operations from the input to the first output; a place of the input sees `start`."""
     steps: list[Step] = []
     fields: dict[int, Field | None] = {}
     for operation in keras.Function(network.inputs[0], network.outputs[0]).operations:
@@ -199,7 +199,7 @@ def _walk(network: keras.Model, start: Field | None) -> list[Step]:
 
 
 def _through(operation: keras.Operation, fields: list[Field], before: Shape, after: Shape) -> Field | None:
-    """What a place of the output sees; `fields`: what those of the inputs do; the shapes of first input and output."""
+    """What a place of the output sees, if those of the inputs see `fields`; the shapes of first input and output."""
     kind = type(operation).__name__
     if not fields or kind in WHOLE_FILM:
         return None
@@ -233,13 +233,13 @@ def _through_window(operation: keras.Operation, field: Field, after: Shape) -> F
 
 
 def _operations(network: keras.Model) -> Iterator[keras.Operation]:
-    """All of them, those of models within it too."""
+    """All operations of `network`, also of models within it."""
     for operation in keras.Function(network.inputs[0], network.outputs[0]).operations:
         yield from _operations(operation) if isinstance(operation, keras.Model) else [operation]
 
 
 def _multiply_adds(operation: keras.Operation, output: keras.KerasTensor) -> int:
-    """Every number of a kernel meets every place of the output once, in groups and separable convolutions too."""
+    """Multiply-adds a film: each kernel number meets each output place once, in groups and separable kernels too."""
     if type(operation).__name__ not in CONVOLUTIONS | {"Dense"}:
         return 0
     kernels = sum(math.prod(weight.shape) for weight in operation.weights if len(weight.shape) > 1)  # no biases

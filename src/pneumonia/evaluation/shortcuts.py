@@ -1,4 +1,4 @@
-"""Does a model cheat? What is left of its score on films that have lost their lungs, or only their encoding."""
+"""Does a model cheat? What is left of its score on films that lost their lungs, and on films that kept them."""
 
 import numpy as np
 import pandas as pd
@@ -9,17 +9,17 @@ from pneumonia.evaluation.alterations import ALTERATIONS, STRESSES, WITHOUT_LUNG
 from pneumonia.evaluation.bootstrap import intervals
 
 SUSPICIOUS = 0.65
-"""An AUC whose interval lies above this is more than age, posture and pose, which do show outside the lungs, explain
-as a rule. Networks trained on Kermany's films keep 0.57 to 0.81 with the lungs greyed out (docs/results.md)."""
+"""An AUC whose interval lies above this is suspicious: age, posture and pose show outside the lungs too, but rarely
+explain so much. Networks trained on Kermany's films keep 0.57 to 0.81 with the lungs greyed out (docs/results.md)."""
 
 
 def shortcut_report(altered: dict[str, np.ndarray], sick: np.ndarray, patients: np.ndarray, draws: int) -> pd.DataFrame:
     """What is left of a model's AUC on altered films, a row an alteration.
 
-    `altered` is the probability of pneumonia, float (N,), of the films in each of `ALTERATIONS`; `sick`, int (N,) of 0
-    and 1, is which of them show pneumonia, `patients`, str (N,), whose they are. Columns: `films` (the alteration),
-    `roc_auc` with its 95 % interval from `low` to `high` (see `bootstrap.intervals`), and `probability_change`, by how
-    much a probability changes in the mean.
+    `altered` has the films' probability of pneumonia, float (N,), by `ALTERATIONS`; `sick`, int (N,) of 0 and 1, says
+    which films show pneumonia, `patients`, str (N,), whose they are. Columns: `films` (the alteration), `roc_auc` with
+    its 95 % interval from `low` to `high` (see `bootstrap.intervals`), and `probability_change`, the mean absolute
+    change of a film's probability.
     """
     rows = []
     for name, probability in altered.items():
@@ -38,13 +38,13 @@ def shortcut_report(altered: dict[str, np.ndarray], sick: np.ndarray, patients: 
 
 
 def stressed_auc(altered: dict[str, np.ndarray], sick: np.ndarray) -> float:
-    """The mean AUC over `STRESSES`, of films as in `shortcut_report`."""
+    """The mean AUC over `STRESSES`; the arguments are as in `shortcut_report`."""
     return float(np.mean([roc_auc_score(sick, altered[name]) for name in STRESSES]))
 
 
 def findings(report: pd.DataFrame) -> list[str]:
-    """A sentence for a model that may be no better than chance, and for each way in which a score survives without the
-    lungs (see `SUSPICIOUS`); empty for none.
+    """A sentence if the model may be no better than chance; else one for each alteration without the lungs that leaves
+    it too much of a score (see `SUSPICIOUS`). Empty without any.
     """
     as_it_is = report[report["films"] == "as it is"].iloc[0]
     if as_it_is["low"] <= 0.5:

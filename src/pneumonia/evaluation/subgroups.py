@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 MOST_SERIES = 12
-"""With more, what is left of the patients' names without their numbers is no series but names."""
+"""A series is a patient's name without its number; more than so many are names and no series."""
 KNOWN = ("view", "sex")
 """Columns of `index.csv` whose values are groups as they are."""
 
@@ -14,7 +14,7 @@ def group_films(films: pd.DataFrame) -> pd.DataFrame:
     """The groups that each film is in, a column each.
 
     `films` has the columns of `data/clean/index.csv` (`label`, `patient`, `width`, `height`, and where the source knows
-    them `view`, `sex` and `age` in years). Sizes and ages are cut into three groups of as many films each. A column in
+    them `view`, `sex` and `age` in years). Sizes and ages are cut into three groups of equally many films. A column in
     which all films are alike is left out.
     """
     groups = pd.DataFrame({"subtype": films["label"]}, index=films.index)

@@ -17,34 +17,34 @@ class Localization(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     head: str
-    """The network whose `HEAD` reads the map."""
+    """The name of the network whose `HEAD` reads the map."""
     postprocessing: Postprocessing
 
 
 class Decision(BaseModel):
-    """How a network is used: the films that it takes, and what is called pneumonia."""
+    """How a network is used: which films it takes, and which of them are predicted to show pneumonia."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: Literal["binary", "multiclass", "localize"]
     classes: list[str]
-    """In the order of the network's outputs, those without pneumonia first."""
+    """The classes in the order of the network's outputs, those without pneumonia first."""
     image_size: int = Field(gt=0)
-    """Pixels a side of the square that films are resized to."""
+    """The side, in pixels, of the square that films are resized to."""
     min_size: int = Field(gt=0)
     """Films with a shorter side, in pixels, are refused: `clean.min_size`."""
     temperature: float = Field(gt=0)
-    """Of `probabilities.scale`."""
+    """The T of `probabilities.scale`."""
     threshold: float = Field(ge=0, le=1)
-    """From which calibrated probability of pneumonia on a film is called sick."""
+    """The least calibrated probability of pneumonia with which a film is predicted to show it."""
     rule: str
     """How the threshold was chosen."""
     localization: Localization | None = None
-    """Of task `localize` alone."""
+    """Given for the task `localize` alone."""
 
     @property
     def healthy(self) -> int:
-        """How many of the classes, the first ones, are without pneumonia."""
+        """The number of classes without pneumonia, which come first."""
         return count_healthy(self.classes)
 
     @model_validator(mode="after")
@@ -57,7 +57,7 @@ class Decision(BaseModel):
         return self
 
     def save(self, path: Path) -> None:
-        """Write JSON."""
+        """Write the fields as JSON."""
         with whole_file(path) as partial:
             partial.write_text(self.model_dump_json(indent=2, exclude_none=True) + "\n")
 

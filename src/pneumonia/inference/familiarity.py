@@ -1,14 +1,14 @@
 """Is a film unlike the training films? Then the network's prediction, however sure it looks, means little.
 
-Three looks, each cheap: its colours, its exposure, and its shape. For the shape a film is reduced to 16 x 16 pixels of
-mean 0 and standard deviation 1 and compared with the principal components of the training films, as process monitoring
-does (Jackson, Mudholkar 1979, Control procedures for residuals associated with principal component analysis): how far
-out it lies along the components (Hotelling's T²), and how much of it they do not explain (the Q statistic).
+Three cheap checks look at its colours, its exposure and its shape. For its shape, a film is reduced to 16 x 16 pixels
+of mean 0 and standard deviation 1. It is compared with the principal components of the training films, as in process
+monitoring (Jackson, Mudholkar 1979, Control procedures for residuals associated with principal component analysis).
+Hotelling's T² measures how far out it lies along the components, the Q statistic how much of it they do not explain.
 
-Fitted to 1,500 of Kermany's training films it remarks on 0.6 % of 326 test films and on 22 % of 150 films of adults
-(RSNA); on all test films that are turned by 90 degrees, inverted, cut to their left half, or a quarter or 2.2 times as
-bright; on 58 % of them upside down; on all crops of photographs, noise and pages of text. There were no lateral films
-to try it on.
+Fitted to 1,500 of Kermany's training films, it remarks on 0.6 % of 326 test films and on 22 % of 150 films of adults
+(RSNA). It remarks on all test films that are turned by 90 degrees, inverted, cut to their left half, or a quarter or
+2.2 times as bright, and on 58 % of them upside down; also on all crops of photographs, noise and pages of text. There
+were no lateral films to try it on.
 """
 
 import io
@@ -27,16 +27,16 @@ from pneumonia.radiographs.radiograph import Radiograph
 SIDE = 16
 COMPONENTS = 40
 SHAPE_QUANTILE = 0.995
-"""Of the training films' distances, each measured on components that it had no part in: what lies beyond is unlike."""
+"""The limit of T² and Q is this quantile of the training films', each measured on components fitted without it."""
 EXPOSURE_QUANTILES = (0.001, 0.999)
 EXPOSURE_MARGIN = 0.1
-"""Of the span between the quantiles, by which the bounds are wider."""
+"""Each bound lies outside its quantile by this share of the span between the two."""
 BLACK, WHITE = 10, 245
 MAX_SATURATION = 0.05
-"""Of a film: 13 of 255 levels between red and blue are a faint tint. Photographs have 0.1 and more."""
+"""No film is more colourful: 13 of 255 levels between red and blue are a faint tint. Photographs have 0.1 and more."""
 
 EXPOSURE_WORDS = (("darker", "brighter"), ("less black", "more black"), ("less white", "more white"))
-"""Of a value below and above its bounds, for each of the columns of `_exposure`."""
+"""Words for a value below and a value above its bounds, for each column of `_exposure`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,18 +44,18 @@ class Familiarity:
     """What the training films look like: float32 arrays."""
 
     exposure: np.ndarray
-    """(2, 3): the lowest and the highest of each column of `_exposure`."""
+    """(2, 3): the lower and the upper bound of each column of `_exposure`."""
     mean: np.ndarray
-    """(256,): of the films' shapes."""
+    """(256,): the mean of the films' shapes."""
     components: np.ndarray
     """(K, 256): the principal components of the shapes."""
     variances: np.ndarray
-    """(K,): of the shapes along the components."""
+    """(K,): the variances of the shapes along the components."""
     limits: np.ndarray
-    """(2,): of T² and Q."""
+    """(2,): the limits of T² and Q."""
 
     def remark(self, film: Radiograph) -> str:
-        """Why the film is unlike the training films, in a few words; empty when it is not."""
+        """Why the film is unlike the training films, in a few words; empty if it is like them."""
         if film.saturation > MAX_SATURATION:
             return "a colour picture"
         small = _reduce(film.pixels)[None]
@@ -116,13 +116,13 @@ def fit(images: np.ndarray) -> Familiarity:
 
 
 def _reduce(pixels: np.ndarray) -> np.ndarray:
-    """A film, uint8 (H, W), as uint8 (16, 16): by whole pixels first, which is four times as fast and does no harm."""
+    """Shrink a film, uint8 (H, W), to uint8 (16, 16): a whole factor first is four times as fast and does no harm."""
     small = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(small)
 
 
 def _exposure(small: np.ndarray) -> np.ndarray:
-    """Of films, uint8 (N, 16, 16): the mean grey, the share that is black and the share that is white, (N, 3)."""
+    """The mean grey, the share that is black and the share that is white, (N, 3), of films, uint8 (N, 16, 16)."""
     return np.stack([values.mean(axis=(1, 2)) for values in (small, small < BLACK, small > WHITE)], axis=1)
 
 

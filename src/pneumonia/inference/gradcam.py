@@ -13,19 +13,19 @@ from pneumonia.inference.gradients import gradient
 
 BATCH = 16
 PLACES = 7
-"""The published networks end in 7 × 7 places; of smaller films a last map would be too coarse. In 218 generated films
-of 128 pixels the hottest pixel of `cnn` lay in a box around an opacity in 80 % with 8 × 8 places, in 76 % with 4 × 4,
-and in one film with the 2 × 2 that it flattens."""
+"""The least side of a map that is used. The published networks end in 7 × 7 places; with smaller films a last map would
+be too coarse. In 218 generated films of 128 pixels, the hottest pixel of `cnn` lay in a box around an opacity in 80 %
+with 8 × 8 places, in 76 % with 4 × 4, and in one film with the 2 × 2 that it flattens."""
 
 
 def grad_cam(network: keras.Model, films: np.ndarray, class_number: int | None = None, healthy: int = 1) -> np.ndarray:
     """The evidence for a class in each of `films`, uint8 (N, S, S, 1): float32 (N, S, S), 1 where it is strongest.
 
-    `network` is one of `models`, which is left as it was. A map is ReLU(Σ α A) of the channels A of the last feature
-    map with `PLACES` or more a side, resized to the film; α is the mean over the places of the gradient of the score
-    with respect to A (equations 1 and 2). The score is the class's logit, what goes into the softmax; in the binary
-    task that of the sigmoid for 1, pneumonia, and its negative for 0, normal. Without a class it is the log-odds of
-    pneumonia, of three classes that of any but the first `healthy` ones. A film without such evidence has zeros.
+    `network` is one of `models` and stays as it was. The evidence is ReLU(Σ α A), resized to the film. A are the
+    channels of the last feature map with `PLACES` or more a side; α is the mean over the places of the gradient of the
+    score with respect to A (equations 1 and 2). The score is the class's logit, which goes into the softmax. In the
+    binary task it is the sigmoid's logit for 1, pneumonia, and its negative for 0, normal. Without a class it is the
+    log-odds of pneumonia: with three classes, of any but the first `healthy` ones. A film without evidence has zeros.
 
     Raises:
         ValueError: a class that the network does not have.
@@ -39,7 +39,7 @@ def grad_cam(network: keras.Model, films: np.ndarray, class_number: int | None =
     to_features, to_head = keras.Function(network.inputs[0], features), keras.Function(features, output.input)
 
     def score(maps: keras.KerasTensor) -> keras.KerasTensor:
-        """Summed over the films, each of which only its own maps change."""
+        """The sum of the films' scores, each of which depends on the film's own maps alone."""
         logits = ops.matmul(ops.cast(to_head(maps), "float32"), output.kernel) + output.bias
         return ops.sum(_of_class(logits, class_number, healthy))
 
@@ -56,9 +56,9 @@ def grad_cam(network: keras.Model, films: np.ndarray, class_number: int | None =
 
 
 def lay_heat_over(film: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """`heat`, float32 (S, S) from 0 to 1, over `film`, uint8 (H, W), the less transparent the hotter: uint8 (H, W, 3).
+    """`film`, uint8 (H, W), under `heat`, float32 (S, S) from 0 to 1: uint8 (H, W, 3), red, green and blue.
 
-    The colours are red, green and blue. The heat is stretched to the film, which may have any size and shape.
+    The hotter, the less the film shows through. The heat is stretched to the film, which may have any size and shape.
     """
     height, width = film.shape
     stretched = np.asarray(Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR))
@@ -68,7 +68,7 @@ def lay_heat_over(film: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def _of_class(logits: keras.KerasTensor, class_number: int | None, healthy: int) -> keras.KerasTensor:
-    """The scores of `grad_cam`, (N,), of logits (N, 1) or (N, C)."""
+    """The scores of `grad_cam`, (N,), from logits (N, 1) or (N, C)."""
     if logits.shape[-1] == 1:
         return -logits[:, 0] if class_number == 0 else logits[:, 0]
     if class_number is None:
@@ -79,8 +79,8 @@ def _of_class(logits: keras.KerasTensor, class_number: int | None, healthy: int)
 def _last_feature_map(network: keras.Model) -> keras.KerasTensor:
     """The last map (B, H, W, C) with `PLACES` or more a side that all of the network passes through.
 
-    A map beside a shortcut or another branch is none, since the score is no function of it alone; nor is one that is
-    padded, whose places lie elsewhere on the film.
+    A map beside a shortcut or another branch does not count, since the score is no function of it alone. Nor does a
+    padded map, whose places lie elsewhere on the film.
     """
     operations = keras.Function(network.inputs[0], network.outputs[0]).operations
     last_use = {

@@ -1,4 +1,4 @@
-"""The gradient of a number with respect to an array, the one way that is the same on all backends of Keras."""
+"""The gradient of a number with respect to an array, in the one way that is the same on all backends of Keras."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,10 @@ from keras import ops
 
 
 def gradient(number: Callable[[keras.KerasTensor], keras.KerasTensor], at: np.ndarray) -> np.ndarray:
-    """The gradient, float32 of the shape of `at`, of `number` where its tensor is `at`, float32 (N, …).
+    """The gradient of `number` at the array `at`, float32 (N, …): float32 of the same shape.
 
-    `number` gives one number, of operations and networks of Keras, which it calls with `training=False`; their weights
-    stay as they are.
+    `number` computes one number by operations and networks of Keras, which it calls with `training=False`. Their
+    weights stay as they are.
     """
     learner = _Learner(number, at.shape)
     learner.compile(keras.optimizers.SGD(1.0), run_eagerly=True)  # for one step, compiling takes longer than the step
@@ -20,9 +20,9 @@ def gradient(number: Callable[[keras.KerasTensor], keras.KerasTensor], at: np.nd
 
 
 class _Learner(keras.Model):
-    """A learner of an offset on the array, zeros at first, and of nothing else.
+    """A model that learns an offset to the array, at first zeros, and nothing else.
 
-    Its loss is the number, so what one step of SGD at a rate of 1 takes off the offset is the number's gradient.
+    Its loss is the number, so one step of SGD at a rate of 1 takes the number's gradient off the offset.
     """
 
     def __init__(self, number: Callable[[keras.KerasTensor], keras.KerasTensor], shape: tuple[int, ...]) -> None:
@@ -31,7 +31,7 @@ class _Learner(keras.Model):
         self.offset = self.add_weight(shape=shape, initializer="zeros", name="offset")
 
     def call(self, at: keras.KerasTensor) -> keras.KerasTensor:
-        """The array (N, …) → the number (), which is added to the loss."""
+        """The number, (), for the array, (N, …), plus the offset; it is added to the loss."""
         number = self.number(at + self.offset)
         self.add_loss(number)
         return number

@@ -15,7 +15,7 @@ PREDICTED = (64, 156, 255)
 def show_evidence(predictor: Predictor, prediction: Prediction, film: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """The boxes of a localiser, or else the heat of Grad-CAM, on `shown`: uint8 (h, w, 3).
 
-    `prediction` is that of the `predictor` to `film`, uint8 (H, W); `shown`, uint8 (h, w), is the film at any size.
+    `prediction` is that of `predictor` for `film`, uint8 (H, W); `shown`, uint8 (h, w), is the film at any size.
     """
     if prediction.boxes is not None:
         boxes = np.array(prediction.boxes).reshape(-1, 5)
@@ -26,7 +26,7 @@ def show_evidence(predictor: Predictor, prediction: Prediction, film: np.ndarray
 
 
 def outline_boxes(film: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """`boxes`, float (K, 5) in its pixels, each with its confidence, on `film`, uint8 (H, W): uint8 (H, W, 3)."""
+    """`film`, uint8 (H, W), with `boxes`, float (K, 5) in its pixels, and their confidences on it: uint8 (H, W, 3)."""
     picture = Image.fromarray(film).convert("RGB")
     pen, side = ImageDraw.Draw(picture), min(film.shape)
     font, width = ImageFont.load_default(max(10, side / 32)), max(1, round(side / 256))

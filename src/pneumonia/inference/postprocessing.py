@@ -9,21 +9,21 @@ from pneumonia.annotations.boxes import by_confidence, iou
 
 @dataclass(frozen=True)
 class Postprocessing:
-    """What is done to candidates. See `apply`."""
+    """How candidates become boxes: see `apply`."""
 
     threshold: float
-    """Less confident candidates are dropped."""
+    """Candidates with a confidence below this are dropped."""
     nms_iou: float
-    """A candidate whose IoU with a more confident one that is kept is greater than this is dropped."""
+    """A candidate is dropped if its IoU with a kept, more confident one is greater than this."""
     shrink: float
-    """Boxes keep this share of their width and height, about their centre: annotators agree least at the edges. The
+    """The share of its width and height that a box keeps, about its centre: annotators agree least on the edges. The
     challenge's second place shrank its boxes too (Poplavskiy, github.com/pdima/kaggle_RSNA_Pneumonia_Detection)."""
 
     def apply(self, candidates: np.ndarray) -> np.ndarray:
-        """The detections, float (K', 5), of `candidates`, float (K, 5), the most confident first.
+        """The detections, float (K', 5), that remain of `candidates`, float (K, 5), the most confident first.
 
-        Of equally confident ones the first given comes first. With a threshold of 0 they are the detections of every
-        threshold: each of these shows the first so many of them.
+        Equally confident ones keep the order given. A threshold only cuts off the end: the detections at any threshold
+        are the first so many of those at threshold 0.
         """
         return self._shrunk(_suppress(by_confidence(candidates[candidates[:, 4] >= self.threshold]), self.nms_iou))
 
@@ -33,7 +33,7 @@ class Postprocessing:
 
 
 def _suppress(ranked: np.ndarray, nms_iou: float) -> np.ndarray:
-    """Greedy non-maximum suppression of `ranked`, float (K, 5), the most confident first."""
+    """The rows that greedy non-maximum suppression keeps of `ranked`, float (K, 5), the most confident first."""
     overlaps = iou(ranked, ranked)
     kept = np.ones(len(ranked), bool)
     for number in range(len(ranked)):

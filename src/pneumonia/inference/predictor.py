@@ -1,4 +1,4 @@
-"""A trained network in use: films as they are in, predictions out."""
+"""A trained network in use: films go in as they came, predictions come out."""
 
 import json
 import os
@@ -23,15 +23,15 @@ from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, refuse_unusable, resize
 
 FILES = ("model.keras", "decision.json", "familiarity.npz")
-"""What a directory holds that a `Predictor` is loaded from."""
+"""The files in a directory that a `Predictor` is loaded from."""
 
 BATCH = 32
-"""Films a call of the network, where there is more than one: always as many, since a new shape is compiled anew."""
+"""Films in a batch. A batch of fewer, but not of one, is padded to as many: Keras compiles anew for each new shape."""
 BATCHES_AHEAD = 3
 
 
 class Detection(NamedTuple):
-    """Where an opacity is, in pixels of the film as it came, (x, y) the top left corner; confidence 0 to 1."""
+    """A box around an opacity, in pixels of the film as it came, (x, y) its top left corner; confidence is 0 to 1."""
 
     x: float
     y: float
@@ -41,26 +41,26 @@ class Detection(NamedTuple):
 
 
 def boxes_as_json(boxes: Sequence[Detection]) -> str:
-    """A list of objects with the fields of `Detection`."""
+    """The `boxes` as JSON: a list of objects with the fields of `Detection`."""
     return json.dumps([box._asdict() for box in boxes])
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of a film."""
+    """What the network predicts for a film."""
 
     label: str
-    """One of the classes: below the threshold the likelier one without pneumonia, else the likelier one with it."""
+    """The likeliest class with pneumonia if `probability` reaches `threshold`, else the likeliest without."""
     probability: float
-    """Of pneumonia, calibrated."""
+    """The calibrated probability of pneumonia."""
     probabilities: dict[str, float]
-    """Of each class, calibrated."""
+    """The calibrated probability of each class."""
     threshold: float
-    """From which `probability` on the label is one with pneumonia."""
+    """The least `probability` with which the label is a class with pneumonia."""
     remark: str
-    """Why the film is unlike the training films; empty when it is not."""
+    """Why the film is unlike the training films; empty if it is like them."""
     boxes: tuple[Detection, ...] | None = None
-    """Of a localiser: where it sees opacities, the most confident first."""
+    """Where a localiser sees opacities, the most confident first; None from other networks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +68,14 @@ class _Prepared:
     image: np.ndarray
     """uint8 (S, S)."""
     shape: tuple[int, int]
-    """Height and width, pixels, of the film as it came."""
+    """Height and width of the film as it came, in pixels."""
     remark: str
 
 
 class Predictor:
-    """A network with what it takes to use it.
+    """A network with what is needed to use it.
 
-    `network` takes films (B, S, S, 1) and gives probabilities, (B, 1) of pneumonia or (B, C) of the classes; that of a
+    `network` takes films (B, S, S, 1) and gives probabilities: (B, 1) of pneumonia, or (B, C) of the classes. A
     localiser gives a map (B, s, s, C) before them.
     """
 
@@ -84,7 +84,7 @@ class Predictor:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Load `FILES`.
+        """Load `FILES` from `directory`.
 
         Raises:
             UserError: one is missing or damaged, or the network is not one that the decision is about.
@@ -120,7 +120,7 @@ class Predictor:
         ]
 
     def predict_files(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction | UnreadableRadiograph]:
-        """The predictions for files, or for their bytes, in their order; for one that gives no film the reason.
+        """Yield the prediction for each file, or for its bytes, in their order; the reason for one that gives no film.
 
         Threads decode a few batches ahead of the network, so any number of files will do.
         """
@@ -135,14 +135,14 @@ class Predictor:
                 yield from (next(predictions) if isinstance(film, _Prepared) else film for film in read)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities, float64 (N, C), of packed films, uint8 (N, S, S), 32 at the most."""
+        """The calibrated probabilities, float64 (N, C), for packed films, uint8 (N, S, S), 32 at the most."""
         return self._run(images)[0]
 
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """The `probabilities`, and of a localiser the map of each film, float32 (s, s, C)."""
+        """The `probabilities` and, from a localiser, the map of each film, float32 (s, s, C)."""
         padding = BATCH - len(images) if len(images) > 1 else 0
         padded = np.pad(images, ((0, padding), (0, 0), (0, 0)))[..., None]
-        # Three times as fast for one film as calling the model, which compiles nothing.
+        # For one film, three times as fast as calling the network, which compiles nothing.
         outputs = keras.tree.flatten(self.network.predict_on_batch(padded))
         *maps, raw = (np.asarray(output)[: len(images)] for output in outputs)
         probabilities = scale(np.hstack([1 - raw, raw]) if raw.shape[1] == 1 else raw, self.decision.temperature)
@@ -170,13 +170,13 @@ class Predictor:
         return [replace(prediction, boxes=found) for prediction, found in zip(predictions, boxes, strict=True)]
 
     def _locate(self, map_: np.ndarray, shape: tuple[int, int], how: Localization) -> tuple[Detection, ...]:
-        """The boxes of a map, float32 (s, s, C), in a film of this height and width."""
+        """The boxes that a map, float32 (s, s, C), gives, in pixels of a film of `shape`, height and width."""
         size = self.decision.image_size
         detections = how.postprocessing.apply(network(how.head).HEAD.decode(map_, size))
         return tuple(Detection(*row) for row in rescale(detections, (size, size), shape).round(4).tolist())
 
     def _prediction(self, row: np.ndarray, remark: str) -> Prediction:
-        """What calibrated probabilities, (C,), say of a film."""
+        """The prediction for a film from `row`, its calibrated probabilities, (C,)."""
         classes, threshold = self.decision.classes, self.decision.threshold
         [number] = predict_classes(row[None], threshold, self.decision.healthy)
         [probability] = probability_of_pneumonia(row[None], self.decision.healthy).tolist()

@@ -3,14 +3,14 @@
 import numpy as np
 
 SMALLEST = float(np.finfo(np.float32).tiny)
-"""A probability that underflowed to 0 has no logarithm: it is taken for this."""
+"""What a probability that underflowed to 0, which has no logarithm, is taken for."""
 
 
 def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """softmax(log p / T) of `probabilities`, float (N, C): float64 (N, C), softer for a temperature T above 1.
 
-    Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 9; the logarithms are the logits, but for
-    a constant that the softmax does not see.
+    Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 9. The logarithms are the logits up
+    to a constant, which the softmax cancels.
     """
     logits = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST)) / temperature
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -26,7 +26,7 @@ def probability_of_pneumonia(probabilities: np.ndarray, healthy: int) -> np.ndar
 
 
 def share_of_last(probabilities: np.ndarray) -> np.ndarray:
-    """The probability of the last class if it is one of the last two, float (N,).
+    """The probability of the last class, float (N,), for films known to be of one of the last two.
 
     `probabilities` are those of all classes, float (N, C).
     """
@@ -36,9 +36,9 @@ def share_of_last(probabilities: np.ndarray) -> np.ndarray:
 def predict_classes(probabilities: np.ndarray, threshold: float, healthy: int) -> np.ndarray:
     """The numbers of the predicted classes, int64 (N,).
 
-    A film whose probability of pneumonia reaches the `threshold` gets the likeliest class with pneumonia, another film
-    the likeliest without. `probabilities` are calibrated ones of all classes, float (N, C); the first `healthy` of them
-    are without pneumonia.
+    A film whose probability of pneumonia reaches the `threshold` gets the likeliest class with pneumonia, any other
+    film the likeliest without. `probabilities` are calibrated ones of all classes, float (N, C), of which the first
+    `healthy` ones are without pneumonia.
     """
     sick = probability_of_pneumonia(probabilities, healthy) >= threshold
     likeliest = healthy + probabilities[:, healthy:].argmax(axis=1)

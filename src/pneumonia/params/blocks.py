@@ -1,7 +1,7 @@
-"""What the blocks of `params.yaml` are made of: numbers in their bounds, and what networks and sources have in common.
+"""What the blocks of `params.yaml` are made of: numbers with bounds, and what networks and sources have in common.
 
-What a stage's block may hold is in `params.stages`, what that of a network or a source may hold beside its code, in the
-`Settings` of its module.
+`params.stages` has what a stage's block may hold. The `Settings` in the module of a network or source have what its
+block may hold.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -17,13 +17,13 @@ PathText = Annotated[str, Field(min_length=1, max_length=4000)]
 
 
 class Block(BaseModel):
-    """A block of params.yaml: every key is there, and no other."""
+    """A block of params.yaml: it must have every key, and no other."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Recipe(Block):
-    """How a network learns best: `auto` in `train` takes these from the model's block."""
+    """How a network learns best: the values that `auto` in `train` takes from the model's block."""
 
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "lion"]
     learning_rate: Rate

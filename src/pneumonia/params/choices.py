@@ -1,9 +1,9 @@
-"""The networks and sources that `params.yaml` may choose from, found where they lie: a folder each.
+"""The networks and sources that `params.yaml` may choose from, each found in a folder of its own.
 
-`models/NAME/network.py` has `Settings`, `INPUT_SIZE` and `build`, and a localiser `HEAD` (see `models.parts.head`).
-`sources/NAME/source.py` has `Settings` and `fetch`, with `HAS_BOXES = True` where it says where opacities are, and
-`LABELS_OPACITIES = True` where a film is labelled by whether it shows one, and not by what it is. None of them imports
-Keras before it builds, so their settings are checked at once.
+`models/NAME/network.py` has `Settings`, `INPUT_SIZE` and `build`; a localiser has `HEAD` too (see `models.parts.head`).
+`sources/NAME/source.py` has `Settings` and `fetch`. It has `HAS_BOXES = True` where it gives boxes around opacities,
+and `LABELS_OPACITIES = True` where its labels say whether a film shows an opacity, and not what that is. None of them
+imports Keras before it builds, so their settings are checked at once.
 """
 
 from importlib import import_module

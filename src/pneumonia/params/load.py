@@ -1,4 +1,4 @@
-"""`params.yaml` as typed, validated objects: a mistake is one line, before any work starts."""
+"""`params.yaml` as typed, validated objects: a mistake is told in one line, before any work starts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ AUTO: dict[tuple[str, ...], list[str]] = {
     ("train",): ["epochs", "batch_size", "exchanged_surroundings", *Recipe.model_fields],
     ("train", "augmentation"): ["strength", "least_share"],
 }
-"""Where params.yaml may say `auto`: it takes the value recommended for the model, or else for the dataset."""
+"""The keys that may be `auto`: they take the value recommended for the model, or else for the dataset."""
 
 
 def _known_network(name: str) -> str:
@@ -37,7 +37,7 @@ def _known(name: str, names: list[str]) -> str:
 
 
 class Params(Block):
-    """The whole of params.yaml, `auto` already replaced by what it means."""
+    """All of params.yaml, with each `auto` already replaced by what it means."""
 
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)]
     dataset: Annotated[str, AfterValidator(_known_source)]
@@ -94,7 +94,7 @@ class Params(Block):
 
     @property
     def labels_opacities(self) -> bool:
-        """Whether the source labels a film by whether it shows an opacity: see `annotations.labels`."""
+        """Whether the source's labels only say if a film shows an opacity: see `annotations.labels`."""
         return getattr(source(self.dataset), "LABELS_OPACITIES", False)
 
     @property
@@ -151,7 +151,7 @@ def _typed_for(values: dict[str, Any]) -> type[Params]:
 
 
 def _without_auto(values: dict[str, Any]) -> dict[str, Any]:
-    """`values` with each `auto` replaced by what is recommended; one that nothing is recommended for stays."""
+    """`values` with each `auto` replaced by the recommended value; without one, `auto` stays."""
     of_dataset = _block(values, "datasets", str(values.get("dataset")), "recommended")
     of_model = _block(values, "models", str(values.get("model")), "recommended")
     for place, keys in AUTO.items():
@@ -169,7 +169,7 @@ def _with_block(values: dict[str, Any], place: tuple[str, ...], block: dict[str,
 
 
 def _block(values: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """The block at `keys`, empty where there is none: what is wrong there is told by the validation."""
+    """The block at `keys`, or an empty one: the validation tells later what is wrong there."""
     for key in keys:
         inner = values.get(key)
         values = inner if isinstance(inner, dict) else {}
@@ -177,10 +177,10 @@ def _block(values: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def _one_line(error: ValidationError, typed: type[Params]) -> str:
-    """What the first mistake was, where, and what the value may be."""
+    """The message for the first mistake: where it is, what it is, and what the value may be."""
     first, others = error.errors()[0], len(error.errors()) - 1
     key = ".".join(str(part) for part in first["loc"])
-    # A model or dataset that is not there takes what `auto` means with it, which would count as mistakes.
+    # Without a known model or dataset each `auto` stays, and would count as one more mistake.
     more = f" (and {others} more mistakes)" if others and key not in ("model", "dataset") else ""
     if first["type"] == "extra_forbidden":
         return f"{key} is not a known key; it may be one of {', '.join(_keys_beside(first['loc'], typed))}{more}"

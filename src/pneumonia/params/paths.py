@@ -7,10 +7,10 @@ from pneumonia.errors import UserError
 
 
 def user_path(path: str) -> Path:
-    """A path that the user gave: relative ones start at the main repository, also in a `dvc exp` copy of it.
+    """A path that the user gave; a relative one starts at the main repository, also in a `dvc exp` copy of it.
 
     Raises:
-        UserError: a path that no file can have, or that may not be looked at.
+        UserError: no file can have this path, or it may not be looked at.
     """
     try:
         place = Path(os.environ.get("DVC_ROOT", ".")).joinpath(Path(path).expanduser())

@@ -38,7 +38,7 @@ def rebalance(params: Params, split: Path, out: Path, plot: Path) -> None:
 
 
 def draw_rows(films: pd.DataFrame, method: str, seed: int) -> pd.DataFrame:
-    """The rows to draw, from training `films` with a `class` each; columns as in `rebalance`."""
+    """The rows to draw from the training `films`, which have a `class` each; columns as in `rebalance`."""
     rows = films.assign(draws=1, augment=False, weight=1.0)
     if method == "class_weight":
         return rows.assign(weight=compute_sample_weight("balanced", films["class"]))

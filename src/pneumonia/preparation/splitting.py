@@ -17,9 +17,9 @@ COLUMNS = ["image", "file", "label", "class", "patient", "part"]
 
 
 def split(params: Params, clean: Path, out: Path) -> None:
-    """Write `out`, a row a film of `clean/index.csv`: its row in `images.npy`, its class in the task, its part.
+    """Write `out`, a row for each film of `clean/index.csv`: its row in `images.npy`, its class in the task, its part.
 
-    `part` is `train`, `val`, `test`, or `excluded`: a training film of a patient who is in the official test split too.
+    `part` is `train`, `val`, `test`, or `excluded`: a training film of a patient in the official test split.
 
     Raises:
         UserError: a class has too few films, or its patients' films do not add up to `split.val_per_class`.
@@ -75,7 +75,7 @@ def require_no_leak(films: pd.DataFrame) -> None:
 
 
 def _choose_patients(films: pd.DataFrame, wanted: dict[str, int], rng: np.random.Generator) -> list[str]:
-    """Whole patients in random order, each taken if its films still fit into what is wanted of their classes.
+    """Whole patients in random order, each taken if the films still fit into the numbers `wanted` of their classes.
 
     Patients with a single film are common enough to fill the last gaps.
     """

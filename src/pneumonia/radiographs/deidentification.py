@@ -29,7 +29,7 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"
 
 
 def read_header(file: Path, elements: list[str]) -> "Dataset | None":
-    """These `elements` of a DICOM `file`, its pixels left unread; None of what `clean` will reject."""
+    """The `elements` of a DICOM `file`, its pixels left unread; None only for a file that `clean` will reject."""
     from pydicom import dcmread  # here, since it takes time and most data sets have no DICOM
 
     hush_pydicom()
@@ -37,14 +37,14 @@ def read_header(file: Path, elements: list[str]) -> "Dataset | None":
         with file.open("rb") as start:
             if DEFLATED in start.read(4096):
                 return None
-        # Forced, as films are read: a file may lack the preamble that tells DICOM.
+        # Forced, as in `read_dicom`: a file may lack the preamble that marks it as DICOM.
         return dcmread(file, stop_before_pixels=True, force=True, specific_tags=elements)
     except Exception:  # on broken bytes pydicom raises anything; its messages quote what they stumbled on
         return None
 
 
 def patient_hash(file: Path) -> str:
-    """16 hex digits of the DICOM `file`'s PatientID; empty where there is none, or what lies there is no DICOM."""
+    """The `pseudonym` of the DICOM `file`'s PatientID; empty where there is none, or the file is no DICOM."""
     try:
         header = read_header(file, ["PatientID"])
         identity = str(header.get("PatientID") or "").strip() if header else ""
@@ -54,13 +54,13 @@ def patient_hash(file: Path) -> str:
 
 
 def pseudonym(identity: str) -> str:
-    """16 hex digits that stand for `identity`: the same for the same salt, and without the salt nobody's."""
+    """16 hex digits that stand for `identity`: always the same with one salt, and traced to nobody without it."""
     return hmac.new(_salt().encode(), identity.encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def hush_pydicom() -> None:
-    """Silence what pydicom warns of: it quotes values. For each thread that reads, before it reads."""
-    # Not warnings.catch_warnings, which is for all threads at once: one would give its voice back to another.
+    """Silence pydicom's warnings, which quote values. Each thread that reads calls this first."""
+    # Not warnings.catch_warnings, which acts on all threads at once: one would undo the silence of another.
     warnings.filterwarnings("ignore", module=rf"pydicom|{re.escape(__package__)}\.")
     log = logging.getLogger("pydicom")
     log.propagate = False
@@ -69,7 +69,7 @@ def hush_pydicom() -> None:
 
 
 def _salt() -> str:
-    """`PNEUMONIA_SALT`, or else what lies in `SALT_FILE` of the main repository, where it is made once."""
+    """The salt: `PNEUMONIA_SALT`, or else the content of `SALT_FILE` in the main repository, made once."""
     from filelock import FileLock  # here: whoever only reads films, as a served model does, needs none
 
     if given := os.environ.get("PNEUMONIA_SALT"):

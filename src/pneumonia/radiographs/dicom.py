@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"DICM"
 BARE_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
-"""The group of the first element of a file without the 128 bytes and the `DICM` that should precede it."""
+"""The starts of a file without its preamble, 128 bytes and `DICM`: the group of its first element."""
 
 TAGS = [
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
@@ -30,19 +30,19 @@ TAGS = [
     "VOILUTFunction", "WindowCenter", "WindowWidth", "ViewPosition", "PatientSex", "PatientAge", "PixelSpacing",
     "ImagerPixelSpacing",
 ]  # fmt: skip
-"""All that is read of a file. What names the patient is not among it, so it can turn up nowhere."""
+"""All elements that are read from a file. None names the patient, so no name can turn up anywhere."""
 
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 VIEWS = ("AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO")
 SEXES = ("F", "M", "O")
-"""Only what DICOM defines is handed on: an element may hold anything, a name too."""
+"""Only views and sexes that DICOM defines are handed on: an element may hold anything, even a name."""
 
 YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
-"""Of the units of a DICOM age."""
+"""The years in each unit of a DICOM age."""
 OLDEST = 90
 """All who are older are one group, since their age may name them: HIPAA's safe harbour (45 CFR 164.514(b)(2))."""
 POSSIBLE = 120
-"""Years; a greater age is a mistake of typing, and not known."""
+"""Years; a greater age is taken for a typing mistake, and the age is unknown."""
 
 
 def is_dicom(data: bytes) -> bool:
@@ -51,7 +51,7 @@ def is_dicom(data: bytes) -> bool:
 
 
 def read_dicom(data: bytes) -> Radiograph:
-    """Decode the first frame of the bytes of a file; overlays are not drawn.
+    """Decode the first frame of a file, given as bytes; overlays are not drawn.
 
     Raises:
         UnreadableRadiograph: no pixels, neither grey nor RGB, a transfer syntax that is not read, corrupt. The reason
@@ -60,7 +60,7 @@ def read_dicom(data: bytes) -> Radiograph:
     from pydicom import dcmread  # here, since it takes time and most data sets have no DICOM
 
     hush_pydicom()
-    if DEFLATED in data:  # a megabyte of it may be gigabytes, which are inflated before anything can be looked at
+    if DEFLATED in data:  # a megabyte may be gigabytes, which are inflated before anything can be looked at
         raise UnreadableRadiograph("DICOM deflated: this transfer syntax is not read; save it uncompressed")
     try:
         dataset = dcmread(io.BytesIO(data), force=True, specific_tags=TAGS)
@@ -107,7 +107,7 @@ def _stored_greys(dataset: "Dataset") -> np.ndarray:
     # JPEG encoders drop the unused bits below those of a grey; RLE and files without compression may keep them.
     kept = syntax == RLELossless or not syntax.is_encapsulated
     unused_below = max(0, dataset.HighBit + 1 - dataset.BitsStored) if kept else 0
-    # Of the decoders that can do it Pillow's is the fastest by far; for the rest pydicom finds one.
+    # Pillow's decoder is the fastest by far for what it can do; for the rest pydicom finds one.
     plugin = "pillow" if syntax == JPEGBaseline8Bit else ""
     try:
         greys = pixel_array(dataset, index=0, decoding_plugin=plugin, bits_stored=dataset.BitsStored + unused_below)
@@ -146,7 +146,7 @@ def _film(dataset: "Dataset", stored: np.ndarray, size: int) -> Radiograph:
 
 
 def _shown(dataset: "Dataset", stored: np.ndarray) -> np.ndarray:
-    """Greys, (height, width) of any type, as uint8: from black to white of the LUTs, the window, or the bits stored."""
+    """Greys, (height, width) of any type, as uint8, with black and white of the LUTs, window, or bits stored."""
     values: np.ndarray = stored
     black, white = _stored_range(dataset, stored)
     slope, intercept = _number(dataset, "RescaleSlope"), _number(dataset, "RescaleIntercept") or 0
@@ -174,7 +174,7 @@ def _shown(dataset: "Dataset", stored: np.ndarray) -> np.ndarray:
 def _stored_range(dataset: "Dataset", stored: np.ndarray) -> tuple[float, float]:
     """Black and white of stored values: the range of the bits stored, not the one that the film happens to use.
 
-    But where all bits of a pixel count as used, that is often only said for want of knowledge.
+    A file that declares all bits of a pixel stored often does not know better: its white is then `white_in_use`.
     """
     bits, signed = dataset.BitsStored, dataset.PixelRepresentation == 1
     if bits == dataset.BitsAllocated <= 16 and stored.min() >= 0:
@@ -183,14 +183,14 @@ def _stored_range(dataset: "Dataset", stored: np.ndarray) -> tuple[float, float]
 
 
 def _looked_up(values: np.ndarray, lut: "Dataset") -> tuple[np.ndarray, float, float]:
-    """`values` through an item of a LUT sequence (PS3.3 C.11.1.1), and its black and white.
+    """`values` looked up in an item of a LUT sequence (PS3.3 C.11.1.1), and the item's black and white.
 
     Own code, since pydicom 3.0 gives wrong greys for 8-bit tables of more than 256 entries, and none for 12-bit ones.
     """
     entries, first, bits = lut.LUTDescriptor
-    entries = entries or 2**16  # which does not fit into the descriptor
+    entries = entries or 2**16  # 0 means 2**16, which does not fit into the descriptor
     table: Any = lut.LUTData
-    if isinstance(table, bytes):  # 8 bits an entry or, also for tables of fewer bits, 16
+    if isinstance(table, bytes):  # 8 bits an entry, or 16 even in tables of fewer bits
         little = lut.original_encoding[1] is not False
         table = np.frombuffer(table, np.uint8 if len(table) < 2 * entries else "<u2" if little else ">u2")
     table = np.asarray(table)[:entries]
@@ -215,7 +215,7 @@ def _spacing(dataset: "Dataset") -> float | None:
 
 
 def _years(age: str) -> float | None:
-    """Of DICOM's age string, as `034Y` or `006M`, or bare years, as RSNA has them; None of anything else."""
+    """Years from DICOM's age string, as `034Y` or `006M`, or from bare years, as in RSNA; None for anything else."""
     number, unit = (age, "Y") if age.isdecimal() else (age[:-1], age[-1:])
     if not number.isdecimal() or unit not in YEARS:
         return None

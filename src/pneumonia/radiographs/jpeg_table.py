@@ -1,4 +1,4 @@
-"""The quantisation that tells how a JPEG was made, and by which films are degraded like one."""
+"""The table of quantisation steps by which a JPEG's quality is told, and films are degraded like a JPEG."""
 
 import numpy as np
 
@@ -14,5 +14,5 @@ JPEG_LUMINANCE = np.array(
         [72, 92, 95, 98, 112, 100, 103, 99],
     ]
 )
-"""The steps of luminance, int64 (8, 8), of quality 50: ITU-T T.81 (1992), table K.1. The Independent JPEG Group's
+"""The steps for luminance at quality 50, int64 (8, 8): ITU-T T.81 (1992), table K.1. The Independent JPEG Group's
 encoder scales them by quality."""

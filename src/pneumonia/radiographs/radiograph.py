@@ -32,15 +32,15 @@ class Radiograph:
     saturation: float
     """How colourful the file is, 0 to 1: see `saturation`. Grey films stored as RGB have 0."""
     view: str = ""
-    """DICOM's view position, `AP`, `PA`, `LL` ...; like sex and age empty where the file does not say."""
+    """DICOM's view position, `AP`, `PA`, `LL` ...; empty, like `sex`, where the file does not say."""
     sex: str = ""
     """`F`, `M` or `O`."""
     age: float | None = None
-    """Years, 90 for all who are 90 or older."""
+    """Years, 90 for all who are 90 or older; None where the file does not say."""
     spacing: float | None = None
     """Millimetres from one row of the stored film to the next."""
     frames: int = 1
-    """How many the file holds; the film is the first."""
+    """How many frames the file holds; the film is the first."""
 
     @property
     def width(self) -> int:
@@ -64,7 +64,7 @@ def refuse_bomb(width: int, height: int) -> None:
 
 
 def white_in_use(stored: np.ndarray) -> int:
-    """The white of unsigned greys of at most 16 bits: that of the least of `DETECTOR_BITS` that holds them.
+    """The white of unsigned greys of at most 16 bits: the maximum of the fewest `DETECTOR_BITS` that hold them.
 
     Films of 10 to 14 bits are often kept in 16-bit files as they are: scaled by the file's 16 bits, a 12-bit film would
     be all but black, with 16 greys left. The price is that an unusually dark 16-bit film comes out brighter.
@@ -84,7 +84,7 @@ def to_eight_bits(values: np.ndarray, black: float, white: float) -> np.ndarray:
 
 
 def saturation(image: Image.Image) -> float:
-    """The mean over the pixels of what lies between the strongest and the weakest of red, green and blue, 0 to 1."""
+    """How colourful an image is, 0 to 1: strongest less weakest of red, green and blue, as a mean over pixels."""
     if Image.getmodebase(image.mode) == "L":
         return 0.0
     size = (min(image.width, 64), min(image.height, 64))

@@ -88,7 +88,7 @@ def _read_image(data: bytes) -> Radiograph:
     refuse_bomb(image.width, image.height)
     mode = image.mode
     if image.format == "PNG":
-        image.verify()  # the checksum of every chunk, which loading skips; it uses the image up
+        image.verify()  # checks every chunk's checksum, which loading skips; it uses the image up
         image = _open_image(data)
         quality = None
         colour = saturation(image)
@@ -108,7 +108,7 @@ def _read_image(data: bytes) -> Radiograph:
 
 
 def _jpeg_saturation(data: bytes) -> float:
-    """Of the film decoded at an eighth of its size, which is cheap: a colour is told from its coarsest parts."""
+    """The saturation of the film decoded at an eighth of its size, which is cheap: coarse parts show colour too."""
     image = _open_image(data)
     image.draft("RGB", (1, 1))
     return saturation(image)
@@ -119,7 +119,7 @@ def _open_image(data: bytes) -> ImageFile.ImageFile:
 
 
 def _refuse_jpeg_without_end(data: bytes) -> None:
-    """A tail lost to zeros, as broken downloads have it, decodes as grey without complaint: look for the end marker."""
+    """Look for the end marker: a tail of zeros, as broken downloads leave it, decodes as grey without complaint."""
     start_of_scan, end_of_image = b"\xff\xda", b"\xff\xd9"
     if data.rfind(end_of_image) < data.find(start_of_scan):
         raise UnreadableRadiograph("truncated: no end-of-image marker")

@@ -1,4 +1,4 @@
-r"""The registered model: radiographs as they are in, a table out, in Python and over HTTP.
+r"""The registered model: it takes radiographs as they are and gives a table, in Python and over HTTP.
 
     mlflow models serve --model-uri models:/pneumonia-binary@champion --env-manager local --port 8000
     printf '{"dataframe_records": [{"film": "%s"}]}' "$(base64 < film.jpeg | tr -d '\n')" |
@@ -8,7 +8,7 @@ r"""The registered model: radiographs as they are in, a table out, in Python and
 
 A film is the bytes of a file, its base64 text, or a `Path`. Text is never taken for a path: over HTTP there are only
 texts and bytes, so no request can name a file of the server. A film that cannot be used refuses the whole request, with
-status 400 and the reason. The server reads a request before the model sees it: limit its size where it is let in
+status 400 and the reason. The server reads a request before the model sees it, so a proxy in front must limit its size
 (`client_max_body_size` of nginx).
 """
 
@@ -38,7 +38,7 @@ from pneumonia.inference.predictor import FILES, Prediction, Predictor, boxes_as
 T = TypeVar("T")
 
 MAX_BYTES = 50_000_000
-"""Of a film: the largest detectors give 38 million uncompressed."""
+"""The most for a film: the largest detectors give 38 million uncompressed."""
 
 REQUIREMENTS = (
     "keras",
@@ -96,7 +96,7 @@ class RadiographModel(PythonModel):
     ) -> pd.DataFrame:
         """A row a film of the first column, in their order, with the columns `OUTPUTS` and those of `_class_columns`.
 
-        Of a localiser `boxes` is JSON, a list of objects with the fields of `predictor.Detection`.
+        For a localiser `boxes` is JSON, a list of objects with the fields of `predictor.Detection`.
 
         Raises:
             RefusedFilm: one that cannot be used.
@@ -113,10 +113,10 @@ class RadiographModel(PythonModel):
 
 
 def log_radiograph_model(directory: Path, name: str, registered_model_name: str | None = None) -> ModelInfo:
-    """Log the predictor in `directory` (see `predictor.FILES`) to the active run, and register it if so named.
+    """Log the predictor in `directory` (see `predictor.FILES`) to the active run, and register it under any name given.
 
-    The package's code goes with it, so the model works the same after the repository has moved on. The example kept
-    with it is a grey ramp: a film may be a patient's.
+    The package's code goes with it, so the model works the same after the repository has moved on. Its example is a
+    grey ramp, since a film may be a patient's.
 
     Raises:
         UserError: no decision in `directory`.
@@ -137,7 +137,7 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
             Schema([ColSpec(DataType.string)]),
             Schema([ColSpec(kind, column) for column, kind in outputs.items()]),
         ),
-        # Without them MLflow loads the model again, in a process of its own, to find them: half a minute.
+        # Without these MLflow loads the model again to find them, in a process of its own: half a minute.
         pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
         registered_model_name=registered_model_name,
     )
@@ -153,7 +153,7 @@ def model_version(model: Path) -> str:
 
 
 def _class_columns(of_class: dict[str, T]) -> dict[str, T]:
-    """A column for each class where there are more than two: of two, `probability` says all."""
+    """A column for each class where there are more than two; with two, `probability` says all."""
     return {f"probability_{name}": value for name, value in of_class.items()} if len(of_class) > 2 else {}
 
 

@@ -29,7 +29,7 @@ def compare_runs(first: str, second: str, part: str) -> pd.DataFrame:
 
 
 def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
-    """The run with this id, or the start of one; or the finished run of this name, or of this DVC experiment.
+    """The run whose id is or begins with `named`, or the finished run whose name or DVC experiment that is.
 
     Raises:
         UserError: there is none, or more than one.

@@ -1,4 +1,4 @@
-"""The MLflow run of a training and its evaluation: what it was of, its epochs, its metrics."""
+"""The MLflow run of a training and its evaluation: its parameters and data, its epochs, its metrics."""
 
 import logging
 import math
@@ -44,7 +44,7 @@ def start_run(params: Params, data: Path) -> mlflow.ActiveRun:
 def resume_run(run_id: str, rows: list[dict[str, float]], params: Params, data: Path) -> mlflow.ActiveRun:
     """Continue the run of a training that was killed after `rows`, to be used in a `with` block.
 
-    The last of them may not have been logged any more. A run that is gone is made anew.
+    The last row may not have been logged, so it is logged now. A run that is gone is made anew.
     """
     run = continue_run(run_id, params, data, pd.DataFrame(rows[:-1]))
     log_epoch(rows[-1])
@@ -157,13 +157,13 @@ def _tags(params: Params) -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    """What git answers, or an empty string outside a git repository (a package without its history runs too)."""
+    """What git prints, or an empty string outside a git repository (a package without its history runs too)."""
     answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
 def _flat_params(params: Params) -> dict[str, Any]:
-    """What was used, `train.epochs` and the like: of datasets and models the chosen ones alone."""
+    """The parameters that were used, by names like `train.epochs`: only the chosen dataset and model are in it."""
     values = params.model_dump()
     source, network = values["datasets"][params.dataset], values["models"][params.model]
     blocks = {

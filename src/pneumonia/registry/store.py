@@ -21,8 +21,8 @@ def repository() -> Path:
 
 @contextmanager
 def store_lock() -> Iterator[None]:
-    """One process of this user and machine at a time, for each store: to create the database, and to decide which
-    version is the champion.
+    """Let in one process of this user and machine at a time, for each store: to create the database, and to decide
+    which version is the champion.
     """
     store = hashlib.sha256(mlflow.get_tracking_uri().encode()).hexdigest()[:16]
     lock = Path.home() / ".cache" / "pneumonia" / f"{store}.lock"

@@ -1,4 +1,4 @@
-"""A model of the registry as files: taken out as it is, since MLflow's own way in takes seconds more to start."""
+"""A registered model as files, downloaded as they are: MLflow's own loader takes seconds more to start."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The MLflow model registry: a version for each evaluated run, the champion among them, and who challenges it."""
+"""The MLflow model registry: a version for each evaluated run, the champion among them, and its challenger."""
 
 import hashlib
 from pathlib import Path
@@ -20,20 +20,20 @@ from pneumonia.registry.version_files import existing_store
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 CHAMPIONS = "champions"
-"""The tag of a registered model that has the versions that were champion, one after the other."""
+"""The tag of a registered model that lists the versions that were champion, in their order."""
 TAGGED = ("roc_auc", "sensitivity", "specificity", "accuracy", "boxes/map")
 """The metrics whose intervals are tags of the version, where it has them."""
 DECISIVE = {"boxes/map": "mean average precision", "classes/roc_auc": "AUC", "roc_auc": "AUC"}
-"""The metrics that may decide, in words: the first one that both versions have does."""
+"""The metrics that may decide, with their names in words: the first one that both versions have decides."""
 
 
 def register(params: Params, evaluation: Evaluation, card: str, data: Path, models: Path, reports: Path) -> str:
     """Log the classifier in `models` to the active run, register it as `pneumonia-<task>`, and give it its alias.
 
-    It becomes champion where there is none; where the champion knew generated films only, and this one is better than
-    chance on real ones; or where the paired comparison on the same validation films favours it: the 95 % interval of
-    the difference in AUC, of localisers in the mean average precision, is above 0. Else it becomes challenger. Returns
-    the decision and its reason, which is also a tag of the version; `card` is its description.
+    Returns the decision and its reason, which is also a tag of the version; `card` is its description. The version
+    becomes champion where there is none, or where the champion knew generated films only and this one is better than
+    chance on real ones. On the same validation films it becomes champion if the 95 % interval of the paired difference
+    in AUC (for localisers, in mean average precision) is above 0. Else it becomes challenger.
     """
     name = f"pneumonia-{params.task}"
     logged = log_radiograph_model(models, "model", registered_model_name=name)
@@ -41,7 +41,7 @@ def register(params: Params, evaluation: Evaluation, card: str, data: Path, mode
     client.update_model_version(name, version, description=card)
     tags = {**_tags(params, evaluation, data), "git.commit": _commit(client)}
     predictions = Predictions.read([reports / name for name in TABLES if (reports / name).is_file()])
-    # One at a time: of two runs that finish at once the second is compared with the first.
+    # One at a time: if two runs finish at once, the second is compared with the first.
     with store_lock():
         alias, reason = _alias_and_reason(_champion(client, name), tags, predictions, evaluation.intervals)
         for key, value in {**tags, "decision": f"{alias}: {reason}"}.items():
@@ -63,7 +63,7 @@ def open_registry() -> None:
 
 
 def promote(name: str, version: str) -> str:
-    """Make a version the champion by hand; says what changed.
+    """Make a version the champion by hand; return what changed, in words.
 
     Raises:
         UserError: no such model or version.
@@ -81,7 +81,7 @@ def promote(name: str, version: str) -> str:
 
 
 def rollback(name: str) -> str:
-    """Make the champion before this one champion again, and this one challenger; says what changed.
+    """Make the champion before this one champion again, and this one challenger; return what changed.
 
     Raises:
         UserError: no such model, or no champion before this one.
@@ -111,7 +111,7 @@ def _champions(client: MlflowClient, name: str) -> list[str]:
 
 
 def _tags(params: Params, evaluation: Evaluation, data: Path) -> dict[str, str]:
-    """What a version is of and how good it is, with the intervals on the test films."""
+    """The tags of a version: what it is of, and its metrics with their intervals on val and test."""
     rows = evaluation.intervals.set_index(["part", "metric"])
     metrics = {
         f"{part}.{metric}": "{value:.4f} ({low:.4f} to {high:.4f})".format(**rows.loc[(part, metric)])
@@ -136,7 +136,7 @@ def _commit(client: MlflowClient) -> str:
 
 
 def _validation_films(split: Path) -> str:
-    """A fingerprint of which films validate and their classes, whatever the size at which they are packed."""
+    """A fingerprint of the validation films and their classes, whatever the size at which they are packed."""
     films = pd.read_csv(split, dtype=str, keep_default_na=False)
     films = films.loc[films["part"] == "val", ["file", "patient", "class"]].sort_values("file")
     return hashlib.sha256(films.to_csv(index=False).encode()).hexdigest()

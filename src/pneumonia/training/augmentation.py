@@ -1,7 +1,7 @@
 """Random pose and exposure of a training film: one affine resampling, one photometric pass.
 
-How much of what is drawn with NumPy from the seed, so it is the same on every backend; what is heavy runs inside the
-compiled training step.
+NumPy draws the amounts from the seed, so they are the same on every backend. The heavy work runs inside the compiled
+training step.
 """
 
 import keras
@@ -12,7 +12,7 @@ from pneumonia.params.stages import Augmentation
 from pneumonia.radiographs.jpeg_table import JPEG_LUMINANCE
 
 TONE = 6
-"""What `draw` draws of the exposure: gamma, contrast, brightness, noise, blur, compression."""
+"""How many numbers make a `tone`: gamma, contrast, brightness, noise, blur, compression."""
 
 
 def draw_pose_and_tone(
@@ -20,13 +20,14 @@ def draw_pose_and_tone(
 ) -> tuple[np.ndarray, ...]:
     """Random transforms of a batch; the identity where `augment`, bool of shape (B,), is false.
 
-    Each film has its own share of the ranges, drawn from `settings.least_share` to 1 times `settings.strength`. At 1
-    the network hardly ever sees a film as it is, and takes those for healthier than they are (docs/experiments.md).
-
     Returns `pose`, float32 (B, 8): the projective coefficients (a0 … c1) by which `keras.ops.image.affine_transform`
     maps a place in the output to one in the input, about the centre of `size` × `size` pixels; and `tone`,
     float32 (B, 6): gamma (an exponent), contrast about mid-grey (a factor), brightness and noise (shares of the grey
     range), blur (a share of the blurred film), compression (multiples of the quantisation steps of JPEG quality 50).
+
+    Each film uses its own share of the ranges: `settings.strength` times a draw from `settings.least_share` to 1. With
+    a `least_share` of 1 the network hardly ever sees a film as it is, and takes such films for healthier than they are
+    (docs/experiments.md).
     """
     batch = len(augment)
     strength = settings.strength * rng.uniform(settings.least_share, 1, batch) * augment
@@ -56,13 +57,13 @@ def draw_pose_and_tone(
 
 
 class Augment(keras.layers.Layer):
-    """Apply what `draw` drew to films (B, S, S, 1) of grey values 0 to 255, in training only.
+    """Apply `pose` and `tone` to films (B, S, S, 1) of grey values 0 to 255, in training only.
 
-    What `settings` never draw is left out of the graph. The noise is drawn there, from `seed`.
+    The graph leaves out what `settings` never draw. It draws the noise itself, from `seed`.
     """
 
     def __init__(self, settings: Augmentation, seed: int) -> None:
-        super().__init__(name="augment", dtype="float32")  # bfloat16 has not the precision for places in an image
+        super().__init__(name="augment", dtype="float32")  # bfloat16 is too coarse for places in an image
         self.settings = settings
         self.noise_seed = keras.random.SeedGenerator(seed)
 
@@ -94,7 +95,7 @@ def _binomial_blur(image: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _compress(image: keras.KerasTensor, steps: keras.KerasTensor) -> keras.KerasTensor:
-    """What JPEG loses: the cosine transform of 8 × 8 blocks, rounded to multiples of `steps` × the table."""
+    """The image as JPEG keeps it: the cosine transform of 8 × 8 blocks, rounded to multiples of `steps` × the table."""
     size = image.shape[1]
     border = -size % 8
     image = ops.pad(image, ((0, 0), (0, border), (0, border), (0, 0)), mode="reflect") if border else image
@@ -103,7 +104,7 @@ def _compress(image: keras.KerasTensor, steps: keras.KerasTensor) -> keras.Keras
     cosines = np.cos((2 * place + 1) * frequency * np.pi / 16) * np.where(frequency, 0.5, np.sqrt(1 / 8))
     basis = np.einsum("uy,vx->yxuv", cosines, cosines).reshape(64, 64).astype("float32")
     step = ops.maximum(steps[:, :, 0] * JPEG_LUMINANCE.reshape(1, 1, 64).astype("float32"), 1e-3)
-    # As a matrix product over blocks: as a convolution and its transpose it takes five times as long on a CPU.
+    # A matrix product over blocks: a convolution and its transpose take five times as long on a CPU.
     x = ops.reshape(image - 128, (-1, blocks, 8, blocks, 8))
     x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4)), (-1, blocks * blocks, 64))
     x = ops.matmul(step * ops.round(ops.matmul(x, basis) / step), basis.T)

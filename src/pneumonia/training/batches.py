@@ -13,21 +13,20 @@ from pneumonia.training.surroundings import Exchange, draw_exchange, exchange_su
 
 
 def targets(classes: np.ndarray, count: int) -> np.ndarray:
-    """What the loss compares with, float32, of numbers (N,) of `count` classes: (N, 1) of 0 and 1 where there are two,
-    else one-hot (N, C).
-    """
+    """The targets of the loss, float32, for class numbers (N,): 0 or 1, (N, 1), with `count` 2, else one-hot (N, C)."""
     return classes[:, None].astype("float32") if count == 2 else np.eye(count, dtype="float32")[classes]
 
 
 class TrainingBatches(keras.utils.PyDataset):
     """The rows of `train.csv`, shuffled anew each epoch, blended, some in other surroundings, in random pose and tone.
 
-    A batch is `(inputs, targets, weights)`: inputs `image` uint8 (B, S, S, 1), `pose` float32 (B, 8) and `tone`
-    float32 (B, 6) (see `augmentation.draw_pose_and_tone`), targets as in `targets`, weights float32 (B,). It depends on
-    the seed, the epoch and its number alone, whatever was drawn before.
+    A batch is `(inputs, targets, weights)`. The inputs are `image`, uint8 (B, S, S, 1), `pose`, float32 (B, 8), and
+    `tone`, float32 (B, 6) (see `augmentation.draw_pose_and_tone`); the targets are those of `targets`, or with `boxes`
+    their maps in each film's pose; the weights are float32 (B,). A batch depends on the seed, the epoch and its number
+    alone, whatever was drawn before.
 
-    `shards` is how many shards of equal size a batch must fall into; `shard`, `(number, count)`, is the one to give
-    where each process of several is fed on its own. With `boxes` targets are the maps of these, in each film's pose.
+    `shards` is the number of equal shards that each batch must divide into. Where several processes are each fed on
+    their own, `shard`, `(number, count)`, says which of `count` shards this one gets.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class TrainingBatches(keras.utils.PyDataset):
         blend = draw_blend(rng, len(rows), self.images.shape[1], self.settings)
         exchange = draw_exchange(rng, len(rows), self.settings.exchanged_surroundings)
         blended, around = rng.choice(self.order, len(rows)), rng.choice(self.order, len(rows))
-        # All is drawn for the whole batch, so that processes that share it make of it what one would.
+        # The draws are for the whole batch, so that several processes make the same batch as one.
         mine, processes = self.shard
         shard = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
         rows, blended, around, pose, tone = rows[shard], blended[shard], around[shard], pose[shard], tone[shard]

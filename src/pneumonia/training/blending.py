@@ -10,8 +10,8 @@ from pneumonia.params.stages import Train
 
 
 class Blend(NamedTuple):
-    """How much of each film stays: `share`, float32 (B,), and whether the rest is cut out, bool (B,), and where: the
-    rectangles' top, bottom, left and right, int (B, 4), in pixels.
+    """How two films make one: the `share` of the first that stays, float32 (B,); whether the rest is `cut` out, bool
+    (B,), or mixed; and the `box` that is cut: top, bottom, left and right, int (B, 4), in pixels.
     """
 
     share: np.ndarray
@@ -22,8 +22,8 @@ class Blend(NamedTuple):
 def draw_blend(rng: np.random.Generator, batch: int, size: int, settings: Train) -> Blend:
     """Random blends of `batch` films of `size` × `size` pixels, by `settings.mixup` and `settings.cutmix`.
 
-    The rectangle of a cut lies about a place anywhere in the film, and what the border takes of it stays: the share is
-    that of the pixels.
+    A cut's rectangle has its centre anywhere in the film and ends at the film's border; the share counts the pixels
+    that stay.
     """
     chance_of_cut = 0.0 if not settings.cutmix else 0.5 if settings.mixup else 1.0
     cut = rng.random(batch) < chance_of_cut
@@ -39,7 +39,7 @@ def draw_blend(rng: np.random.Generator, batch: int, size: int, settings: Train)
 
 
 def blend_images(images: np.ndarray, others: np.ndarray, blend: Blend) -> np.ndarray:
-    """Each of `images`, uint8 (B, S, S), with its blend of that of `others`, rounded to uint8."""
+    """Each of `images`, uint8 (B, S, S), blended with its counterpart in `others`, rounded to uint8."""
     blended = images.copy()
     for number, (share, cut, (top, bottom, left, right)) in enumerate(zip(*blend, strict=True)):
         if cut:
@@ -54,8 +54,8 @@ def blend_targets(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Targets float32 (B, C) and weights float32 (B,) whose cross-entropy is the blend of the two films' own.
 
-    Cross-entropy is linear in the target: share · w · CE(t) + (1 - share) · w' · CE(t') = W · CE(T), with W the blend
-    of the weights and T that of the targets by their share of W.
+    Cross-entropy is linear in the target: share · w · CE(t) + (1 - share) · w' · CE(t') = W · CE(T). W blends the
+    weights, and T the targets by their shares of W.
     """
     blended = share * weight + (1 - share) * other_weight
     of_first = (share * weight / blended)[:, None]

@@ -7,13 +7,13 @@ from pneumonia.models.parts.head import Head
 
 
 class BoxTargets:
-    """The maps that `head` learns, of films of `size` pixels with `boxes`, float (K, 4) a row of the packed images."""
+    """The maps that `head` learns from `boxes`, float (K, 4) for each of the packed films of `size` pixels."""
 
     def __init__(self, boxes: list[np.ndarray], head: Head, size: int) -> None:
         self.boxes, self.head, self.size = boxes, head, size
 
     def __call__(self, rows: np.ndarray, poses: np.ndarray | None = None) -> np.ndarray:
-        """Float32 (B, s, s, C), of films `rows`, int (B,), in their `poses`, float32 (B, 8), or as they are."""
+        """Maps, float32 (B, s, s, C), for films `rows`, int (B,), in their `poses`, float32 (B, 8), or as they are."""
         boxes = [self.boxes[row] for row in rows]
         if poses is not None:
             boxes = [_in_pose(each, pose, self.size) for each, pose in zip(boxes, poses, strict=True)]

@@ -15,16 +15,16 @@ from pneumonia.params.load import Params
 from pneumonia.params.paths import user_path
 
 CODE = ("training", "models/parts", "models/{model}", "preparation/packed", "annotations", "radiographs/jpeg_table.py")
-"""What of this package a training runs: the dependencies of `train` in dvc.yaml."""
+"""The code in this package that training runs: the dependencies of `train` in dvc.yaml."""
 
 
 @dataclass(frozen=True)
 class State:
     """A training after a whole epoch.
 
-    `rows` are those of the history so far, `precision` what it is trained in, `weights` where the first ones
-    came from, `variables` all that the next step depends on (weights, statistics, random generators, then the
-    optimizer's), `best` the weights of the best epoch.
+    `rows` are the history so far, and `precision` is what the network is trained in. `weights` says where the first
+    weights came from. `variables` are all that the next step depends on (weights, statistics, random generators, then
+    the optimizer's). `best` are the weights of the best epoch.
     """
 
     rows: list[dict[str, float]]
@@ -38,14 +38,14 @@ class State:
 class Checkpoint:
     """The one file that holds a training's last state and its MLflow run.
 
-    `identity` says what is trained on what: a state of another identity is no state of this training.
+    `identity` says what is trained on what: a state with another identity belongs to another training.
     """
 
     path: Path
     identity: str
 
     def read(self) -> tuple[State, str] | None:
-        """The state that was left and its run's id, or None where none of this identity can be read."""
+        """The state that was left and its run's id, or None where no state with this identity can be read."""
         try:
             with np.load(self.path) as file:
                 facts = json.loads(str(file["facts"]))
@@ -88,7 +88,8 @@ def identity(params: Params, data: Path) -> str:
     package = Path(__file__).parents[1]
     places = [package / place.format(model=params.model) for place in CODE]
     code = sorted(file for place in places for file in ([place] if place.is_file() else place.rglob("*.py")))
-    files = [data / "clean" / "images.npy", data / "split.csv", data / "train.csv", *code]
+    tables = [data / "split.csv", data / "train.csv"] + [data / "clean" / "boxes.csv"] * (params.task == "localize")
+    files = [data / "clean" / "images.npy", *tables, *code]
     own = user_path(params.chosen_model.weights)
     files += [own] if own.is_file() else []
     return hashlib.sha256("\n".join([*words, fingerprint(files)]).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What the backend trains on, and on how many at once: the one place that asks a backend by its name."""
+"""The devices that the backend trains on: the one place with code for each backend."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ class Gpu:
 
 
 def gpus() -> list[Gpu]:
-    """The GPUs that the backend sees, none on a machine without."""
+    """The GPUs that the backend sees; none on a machine without any."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -44,7 +44,7 @@ def gpus() -> list[Gpu]:
 
 
 def _capability(text: str) -> tuple[int, int]:
-    """(9, 0) of "9.0"; of what is none of NVIDIA's, (0, 0)."""
+    """(9, 0) for "9.0"; (0, 0) for a GPU that is not NVIDIA's."""
     found = re.fullmatch(r"(\d+)\.(\d+)", str(text))
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
@@ -59,7 +59,7 @@ def describe() -> str:
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether all GPUs, or without one the CPU, multiply in bfloat16 by an instruction of their own."""
+    """Whether all GPUs (the CPU, where there are none) have an instruction that multiplies in bfloat16."""
     if found := gpus():
         return all(gpu.capability >= BFLOAT16_FROM for gpu in found)
     cpu = Path("/proc/cpuinfo")
@@ -67,7 +67,7 @@ def has_fast_bfloat16() -> bool:
 
 
 def process() -> tuple[int, int]:
-    """The number of this process, from 0, and how many train together."""
+    """The number of this process, from 0, and how many processes train together."""
     if keras.backend.backend() != "jax":
         return 0, 1
     import jax
@@ -112,9 +112,9 @@ def agree(facts: str) -> None:
 
 @contextmanager
 def data_parallel() -> Iterator[int]:
-    """Within it a network is built and trained on all devices at once, each with its share of a batch.
+    """Inside it a network is built and trained on all devices at once, each with its shard of a batch.
 
-    Gives the number of shares that a batch must fall into; with one device nothing is different.
+    Yields the number of shards that a batch must divide into; with one device nothing is different.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

@@ -33,8 +33,9 @@ Arrays = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Phase:
-    """Some epochs in which the layers from `first_trainable` on learn (None: all of them), and batch norm with them or
-    as it is.
+    """Some epochs in which the layers from `first_trainable` on learn (None: all of them).
+
+    Batch norm learns with them, or stays as it is.
     """
 
     name: str
@@ -46,8 +47,8 @@ class Phase:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives: the best epoch's network in float32, where its first weights came from (`imagenet`, `random`
-    or a path), its history with a row an epoch, in which precision it was trained, and on what device."""
+    """The best epoch's network, in float32, where its first weights came from (`imagenet`, `random` or a path), its
+    history with a row an epoch, the precision that it was trained in, and the device."""
 
     model: keras.Model
     weights: str
@@ -65,11 +66,11 @@ def train(
     resumed: State | None = None,
     boxes: list[np.ndarray] | None = None,
 ) -> Trained:
-    """Train on `rows` (of `train.csv`) of the packed `images`, uint8 (N, S, S), and validate on `val`.
+    """Train on the packed `images`, uint8 (N, S, S), that `rows` (of `train.csv`) name, and validate on `val`.
 
     `val` holds rows of `images`, int64 (V,), and their classes, int64 (V,). `on_epoch` is told the state after each
-    epoch. From such a state, `resumed`, a training goes on to the same end. A localiser needs the `boxes` of each of
-    `images`, float (K, 4). The same seed and precision give the same result on the same CPU.
+    epoch. From such a state, `resumed`, training goes on to the same result. A localiser needs `boxes`, float (K, 4)
+    for each of `images`. The same seed and precision give the same result on the same CPU.
 
     Raises:
         UserError: parameters that do not fit the network or the devices, weights that cannot be had, or a loss that is
@@ -91,7 +92,7 @@ def train(
             set_initial_bias(network.model, rows, names)
         phases = _phases(params, network)
         for phase in phases:
-            freeze(network.model, phase)  # a layer that is not there is told before any work
+            freeze(network.model, phase)  # fails before any work where a layer is not there
         history = History(network, params.train, precision, on_epoch, resumed)
         batches = TrainingBatches(images, rows, params, shards, process(), box_targets)
         learner = make_learner(network.model, params.train, params.seed, head)
@@ -139,7 +140,7 @@ def _fit(
             epochs=done + left,
             # Keras' own counting of a data set's epochs differs between backends and between first and later fits.
             callbacks=[keras.callbacks.LambdaCallback(lambda epoch, logs: batches.begin_epoch(epoch)), history],
-            shuffle=False,  # of the batches' order: `batches` shuffles films, by the seed
+            shuffle=False,  # not the order of batches: `batches` shuffles the films, by the seed
             verbose=2 if process()[0] == 0 else 0,
         )
 
@@ -147,18 +148,18 @@ def _fit(
 def set_initial_bias(network: keras.Model, rows: pd.DataFrame, names: list[str]) -> None:
     """Set the output's bias so that it starts at the share of each class that the loss sees: draws times weights.
 
-    The logarithm of the odds of the second of two classes, else of the shares of the classes, `names`.
+    With two classes in `names` the bias is the log odds of the second, else the logarithm of each class's share.
     """
     classes = class_numbers(rows["class"], names)
     seen = np.bincount(classes, rows["draws"] * rows["weight"], minlength=len(names))
     bias = [math.log(seen[1] / seen[0])] if len(seen) == 2 else np.log(seen / seen.sum())
     output = network.get_layer("probability")
-    if isinstance(output, keras.layers.Dense):  # that of a mask is its maximum
+    if isinstance(output, keras.layers.Dense):  # a mask's probability is its maximum, without a bias
         output.bias.assign(np.array(bias, "float32"))
 
 
 def freeze(network: keras.Model, phase: Phase) -> None:
-    """Let the layers learn that learn in `phase`; a batch norm that does not is in inference mode.
+    """Make those layers trainable that learn in `phase`; a batch norm that does not learn is in inference mode.
 
     Raises:
         UserError: the network has no such layer.
@@ -196,9 +197,9 @@ def _check_batch_size(batch_size: int, shards: int) -> None:
 
 
 def _validation_data(images: np.ndarray, rows: np.ndarray, wanted: np.ndarray, shards: int) -> Arrays:
-    """This process' shard of the films as they are, filled up to equal shards with films of weight 0.
+    """This process' shard of the films as they are; films with weight 0 make the shards equal.
 
-    The weights of the others rise by as much, since the mean loss counts all.
+    The other weights rise to make up for these, since the mean loss counts all films.
     """
     fill = -len(rows) % shards
     weights = np.full(len(rows) + fill, 1 + fill / len(rows), "float32")
@@ -211,9 +212,9 @@ def _validation_data(images: np.ndarray, rows: np.ndarray, wanted: np.ndarray, s
 
 
 def _in_float32(network: keras.Model, weights: list[np.ndarray], outputs: list[str]) -> keras.Model:
-    """The network with `weights`, computing in float32, whatever it was trained in: so it predicts alike everywhere.
+    """The network with `weights`, in float32 whatever it was trained in, so that it predicts alike everywhere.
 
-    Of its outputs only those of the layers `outputs` are kept.
+    It keeps only the outputs of the layers named in `outputs`.
     """
     network.set_weights(weights)
     keras.config.set_dtype_policy("float32")

@@ -1,4 +1,4 @@
-"""The history of a training, and what is decided by it: the best epoch, when to stop, when to slow down."""
+"""The history of a training, and what it decides: the best epoch, when to stop, when to slow down."""
 
 import math
 import time
@@ -20,8 +20,8 @@ PLATEAU_FACTOR = 0.3
 class History(keras.callbacks.Callback):
     """The rows of the history: epoch from 1, phase from 1, losses and metrics, learning rate, seconds.
 
-    All that is decided follows from the rows, so a training that is resumed with them decides alike. With a moving
-    average of the weights, it is the average that is validated and kept.
+    Every decision follows from the rows, so a training that is resumed with them decides alike. Where `settings` ask
+    for a moving average of the weights, the average is validated and kept.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class History(keras.callbacks.Callback):
         return len(self._watched())
 
     def is_stopped(self) -> bool:
-        """Whether this phase has waited for a better epoch as long as `patience`."""
+        """Whether this phase has had `patience` epochs in a row without a better one."""
         return epochs_without_better(self._watched()) >= self.settings.patience
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -73,7 +73,7 @@ class History(keras.callbacks.Callback):
                 variable.assign(value)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Add the epoch's row, tell it on with the state, and decide how to go on."""
+        """Add the epoch's row, pass the state on, and decide how to go on."""
         values = {key: float(value) for key, value in (logs or {}).items() if key != "learning_rate"}
         for name in ("loss", "val_loss"):
             if not math.isfinite(values[name]):
@@ -102,7 +102,7 @@ class History(keras.callbacks.Callback):
         return self._loss_like([row for row in self.rows if row["phase"] == self.phase])
 
     def _loss_like(self, rows: list[dict[str, float]]) -> list[float]:
-        """What is monitored, of each of `rows`, so that less is better."""
+        """The monitored metric in each of `rows`, with the sign by which less is better."""
         sign = 1 if self.settings.monitor == "val_loss" else -1
         return [sign * row[self.settings.monitor] for row in rows]
 

@@ -10,11 +10,11 @@ from pneumonia.training.augmentation import TONE, Augment
 from pneumonia.training.optimization import make_loss, make_optimizer
 
 AUXILIARY_WEIGHT = 0.3
-"""Of an auxiliary head's loss (Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 5)."""
+"""The weight of an auxiliary head's loss (Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 5)."""
 
 
 class Learner(keras.Model):
-    """A model whose first output is what counts; the others are auxiliary heads that only add to the training loss."""
+    """A model whose first output counts; the others are auxiliary heads, which only add to the training loss."""
 
     auxiliary_loss: keras.losses.Loss
 
@@ -26,7 +26,7 @@ class Learner(keras.Model):
         sample_weight: keras.KerasTensor | None = None,
         training: bool = True,
     ) -> keras.KerasTensor:
-        """The loss of the first output, in training with those of the auxiliary heads."""
+        """The loss of the first output, plus in training those of the auxiliary heads."""
         first, *auxiliary = keras.tree.flatten(y_pred)
         loss = super().compute_loss(x, y, first, sample_weight, training)
         for other in auxiliary if training else []:
@@ -40,7 +40,7 @@ class Learner(keras.Model):
         y_pred: keras.KerasTensor,
         sample_weight: keras.KerasTensor | None = None,
     ) -> dict[str, float]:
-        """The metrics of the first output against the class that a blend holds most of."""
+        """The metrics of the first output against the class with the largest share in each blend."""
         first = keras.tree.flatten(y_pred)[0]
         if first.shape[-1] == 1:
             y = ops.cast(y > 0.5, "float32")
@@ -62,7 +62,7 @@ class LocalisingLearner(Learner):
         sample_weight: keras.KerasTensor | None = None,
         training: bool = True,
     ) -> keras.KerasTensor:
-        """The head's loss, the mean over the films as they weigh."""
+        """The head's loss, the mean over the films by their weights."""
         maps, probability = keras.tree.flatten(y_pred)
         return ops.mean(sample_weight * self.head.loss(y, maps, probability))
 
@@ -79,7 +79,7 @@ class LocalisingLearner(Learner):
 
 
 def make_learner(network: keras.Model, settings: Train, seed: int, head: Head | None = None) -> Learner:
-    """`network` behind the augmentation, on the inputs of `dataset.TrainingBatches`; with the `head` of a localiser."""
+    """`network` behind the augmentation, for the inputs of `batches.TrainingBatches`; a localiser has a `head`."""
     size = network.input_shape[1]
     inputs = {
         "image": keras.Input((size, size, 1), dtype="uint8", name="image"),
@@ -110,6 +110,6 @@ def compile_learner(learner: Learner, settings: Train, learning_rate: float, epo
 
 
 def plain_inputs(images: np.ndarray) -> dict[str, np.ndarray]:
-    """The inputs of a learner for films uint8 (B, S, S) as they are: outside training it looks at nothing else."""
+    """A learner's inputs for films, uint8 (B, S, S), as they are: outside training it ignores pose and tone."""
     unused = {"pose": np.zeros((len(images), 8), "float32"), "tone": np.zeros((len(images), TONE), "float32")}
     return {"image": images[..., None], **unused}

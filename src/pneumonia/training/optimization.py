@@ -15,12 +15,12 @@ OPTIMIZERS = {
 }
 OPTIONS = {"sgd": {"momentum": 0.9, "nesterov": True}}
 GAMMA = 2.0
-"""Of the focal loss, as its authors found best."""
+"""The exponent γ of the focal loss that its authors found best."""
 NOT_DECAYED = ["bias", "gamma", "beta"]  # pulling these to zero regularises nothing (He et al., Bag of Tricks, 2019)
 
 
 def make_optimizer(settings: Train, learning_rate: float, epochs: int, steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer for `epochs` of `steps` batches; `cosine` rises for the warm-up epochs, then falls to zero."""
+    """The optimizer for `epochs` of `steps` batches; the rate of `cosine` rises in the warm-up, then falls to zero."""
     rate: float | keras.optimizers.schedules.LearningRateSchedule = learning_rate
     if settings.schedule == "cosine":
         warmup = min(settings.warmup_epochs, epochs - 1) * steps
@@ -44,7 +44,7 @@ def make_optimizer(settings: Train, learning_rate: float, epochs: int, steps: in
 
 
 def make_loss(settings: Train, outputs: int) -> keras.losses.Loss:
-    """Cross-entropy, or focal loss; binary where the network has one of `outputs`, else over one-hot classes."""
+    """Cross-entropy or focal loss; binary where `outputs` is 1, else over one-hot classes."""
     if outputs == 1:
         loss = BinaryFocal if settings.loss == "focal" else keras.losses.BinaryCrossentropy
         return loss(label_smoothing=settings.label_smoothing)
@@ -56,7 +56,7 @@ def make_loss(settings: Train, outputs: int) -> keras.losses.Loss:
 class BinaryFocal(keras.losses.Loss):
     """Focal loss (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017), -(1 - p)^γ log p of the true class.
 
-    Linear in the target, float32 (B, 1), unlike that of Keras, so that the loss of a blend is the blend of the losses.
+    Unlike that of Keras it is linear in the target, float32 (B, 1): the loss of a blend is the blend of the losses.
     """
 
     def __init__(self, label_smoothing: float) -> None:
@@ -64,7 +64,7 @@ class BinaryFocal(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """The loss of each film, float32 (B,), of probabilities float32 (B, 1)."""
+        """The loss of each film, float32 (B,), from probabilities, float32 (B, 1)."""
         share = y_true * (1 - self.label_smoothing) + self.label_smoothing / 2
         p = ops.clip(y_pred, keras.config.epsilon(), 1 - keras.config.epsilon())
         of_positive, of_negative = (1 - p) ** GAMMA * ops.log(p), p**GAMMA * ops.log(1 - p)

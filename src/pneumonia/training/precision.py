@@ -1,4 +1,4 @@
-"""Which numbers a network is trained in."""
+"""The kind of numbers that a network is trained in."""
 
 import logging
 import math
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 WORTH = 0.9
-"""A share of the time in float32: bfloat16 that takes more is not worth its rounding."""
+"""bfloat16 that takes more than this share of the time in float32 is not worth its rounding."""
 
 
 def choose_precision(params: Params) -> str:
-    """`train.precision`, and what its `auto` means here: `float32` or `bfloat16`.
+    """`float32` or `bfloat16`: `train.precision`, or what its `auto` means on this machine.
 
-    `bfloat16` on GPUs that have it; on a CPU that has it where it takes less than 0.9 of the time, measured, in a
-    single process (several could measure otherwise); else `float32`.
+    `auto` is `bfloat16` on GPUs that have it. On a CPU that has it, a single process measures both, and takes
+    `bfloat16` where it needs less than 0.9 of the time (several could measure otherwise). Else it is `float32`.
     """
     if params.train.precision != "auto":
         return params.train.precision
@@ -41,7 +41,7 @@ def choose_precision(params: Params) -> str:
 
 
 def _share_of_time(params: Params, batch: int = 8, steps: int = 4) -> float:
-    """The fastest training step in bfloat16 over the fastest in float32, on a batch of grey films."""
+    """The time of the fastest training step in bfloat16, divided by that in float32, on a batch of grey films."""
     size = params.clean.image_size
     inputs = plain_inputs(np.full((batch, size, size), 128, "uint8"))
     head = find_head(params.model)

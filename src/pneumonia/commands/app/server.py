@@ -21,7 +21,7 @@ from pneumonia.registry.pyfunc_model import MAX_BYTES
 from pneumonia.registry.version_files import registered_model
 
 LONGEST_SIDE = 1024
-"""Pixels of the pictures that are shown."""
+"""The longest side of the pictures that are shown, in pixels."""
 
 
 def serve(address: str, port: int) -> None:
@@ -30,7 +30,7 @@ def serve(address: str, port: int) -> None:
     Raises:
         UserError: a model that cannot be had, or a port that is in use.
     """
-    with socket.socket() as free:  # before the model, which takes seconds
+    with socket.socket() as free:  # before the model is loaded, which takes seconds
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             free.bind(("127.0.0.1", port))
@@ -47,8 +47,8 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
     """The page at `/`; `/predict` takes the bytes of a film and gives JSON.
 
     Its keys: `label`, `probability`, `threshold` and `remark` (see `predictor.Prediction`), `model` as given here,
-    `film` and `overlay` (see `overlay.show_evidence`) as PNG in base64, and `evidence`, a word on the latter. A film
-    that cannot be used is status 400 with the reason as `detail`, one that is too long is 413.
+    `film` and `overlay` (see `overlay.show_evidence`) as PNG in base64, and `evidence`, what the overlay shows. A film
+    that cannot be used gets status 400 with the reason as `detail`, one that is too long 413.
     """
     app = FastAPI(title="pneumonia", openapi_url=None)
     page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")

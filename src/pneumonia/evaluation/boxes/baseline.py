@@ -1,7 +1,7 @@
-"""What a detector must beat: the same average boxes wherever a classifier says opacity.
+"""What a detector must beat: the same average boxes on every film that a classifier predicts to show an opacity.
 
-They know nothing of where, so their mean average precision is what telling which films are sick is worth by itself. One
-box over both lungs lies between them and overlaps no true one enough, so one in each lung is the baseline that is hard
+Average boxes ignore where the opacity is, so their mean average precision is what telling sick films apart is worth by
+itself. One average of all boxes lies between the lungs and overlaps no true box enough, so a box in each lung is harder
 to beat. Candidates are tuned as a detector's: `tune(candidates, truths, nms_ious=[1], shrinks=[1], weights=weights)`.
 """
 
@@ -16,9 +16,9 @@ def average_box(truths: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def average_box_of_each_lung(truths: Sequence[np.ndarray], size: int) -> np.ndarray:
-    """The mean of the boxes with their centre in the left half of films `size` pixels wide, and of the others.
+    """The mean box of the left half of the film and that of the right, float (2, 4); (1, 4) if all lie on one side.
 
-    Float (2, 4), or (1, 4) where all lie on one side.
+    The side is that of a box's centre, in films `size` pixels wide.
     """
     boxes = np.concatenate(truths)
     left = boxes[:, 0] + boxes[:, 2] / 2 < size / 2
@@ -26,5 +26,5 @@ def average_box_of_each_lung(truths: Sequence[np.ndarray], size: int) -> np.ndar
 
 
 def baseline_candidates(boxes: np.ndarray, probability: np.ndarray) -> list[np.ndarray]:
-    """The `boxes`, float (B, 4), on each film, float (B, 5), as confident as its `probability`, of float (N,), is."""
+    """Each film's candidates, float (B, 5): `boxes`, float (B, 4), as confident as its `probability`, float (N,)."""
     return [np.column_stack([boxes, np.full(len(boxes), confidence)]) for confidence in probability]

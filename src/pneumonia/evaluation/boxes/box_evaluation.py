@@ -26,8 +26,8 @@ MEANS = {"the first is better": "the baseline is better", "the second is better"
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What was found on the films of a part: the true boxes, float (T, 4) in pixels of the packed films, those of the
-    model, and those of the `baselines` by their names.
+    """What was found on the films of a part: `truths`, the true boxes, float (T, 4) in pixels of the packed films, and
+    the detections of the `model` and of the `baselines`, by name.
     """
 
     part: Part
@@ -38,8 +38,8 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class BoxEvaluation:
-    """What came out: how maps become boxes, what was tried for that, what was found on each part, the `intervals` of
-    its metrics (see `parts.intervals_of`), and the model's paired `difference` from each baseline.
+    """How maps become boxes, the `tuning` tried for that, what was `found` on each part, the `intervals` of its
+    metrics (see `parts.intervals_of`), and the model's paired `difference` from each baseline.
     """
 
     localization: Localization
@@ -57,10 +57,10 @@ class BoxEvaluation:
 def evaluate_boxes(
     localiser: keras.Model, params: Params, parts: dict[str, Part], images: np.ndarray, data: Path
 ) -> BoxEvaluation:
-    """Decode the films of the `parts`, tune on those of `val` alone what becomes of the candidates, and score them.
+    """Evaluate the boxes of `localiser` on the `parts`; the postprocessing is tuned on `val` alone.
 
-    `localiser` gives a map and a probability of `images`, uint8 (N, S, S). What is tuned is weighted as if opacities
-    were as frequent as among all films but those of the test, since there are as many validation films of each class.
+    `localiser` gives a map and a probability for each of `images`, uint8 (N, S, S). For tuning, films are weighted as
+    if opacities were as frequent as in train and val together, since val has equally many films of each class.
 
     Raises:
         UserError: no boxes to tune on, or none to average.
@@ -132,7 +132,7 @@ def write_boxes(evaluation: BoxEvaluation, images: np.ndarray, data: Path, direc
 def _candidates(
     localiser: keras.Model, images: np.ndarray, part: Part, decode: Callable[[np.ndarray, int], np.ndarray]
 ) -> list[np.ndarray]:
-    """Of each film, float (K, 5). A batch at a time: the maps of all films may not fit into memory."""
+    """Each film's candidates, float (K, 5); a batch at a time: the maps of all films may not fit into memory."""
     batches = FilmBatches(images, part.films["image"].to_numpy())
     maps = (np.asarray(localiser.predict_on_batch(batches[number][0])[0]) for number in range(len(batches)))
     return [decode(each, images.shape[1]) for batch in maps for each in batch]

@@ -1,6 +1,6 @@
 """How well boxes are found: the metrics of the field, with intervals by bootstrap over patients.
 
-As in `evaluation.bootstrap`, a draw is how often each film counts, so the metrics of all draws are computed at once.
+As in `evaluation.bootstrap`, a draw says how often each film counts, so the metrics of all draws are computed at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,17 +20,17 @@ AP_IOU = 0.5
 FROC_IOU = 0.2
 """As in the RibFrac challenge (Jin et al., EBioMedicine 2020): a mark counts as soon as it points at the opacity."""
 FALSE_POSITIVES = (0.125, 0.25, 0.5, 1, 2)
-"""A film: the first five of LUNA16's seven (Setio et al., Medical Image Analysis 2017)."""
+"""The rates of FROC, a film: the first five of LUNA16's seven (Setio et al., Medical Image Analysis 2017)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What a detector says of N films."""
+    """What a detector finds on N films."""
 
     ranked: Sequence[np.ndarray]
-    """The detections of each film, float (K, 5), of any confidence; those of `Postprocessing.apply` at threshold 0."""
+    """The detections of each film, float (K, 5), of any confidence, from `Postprocessing.apply` at threshold 0."""
     threshold: float
-    """Those at least so confident are shown."""
+    """Detections at least so confident are shown."""
 
     def shown(self) -> list[np.ndarray]:
         """The detections of each film, float (K, 5), that are shown."""
@@ -47,18 +47,18 @@ def localization_metrics(
 ) -> pd.DataFrame:
     """The metrics of `detections` on films with the boxes `truths`, float (T, 4) each, with their 95 % intervals.
 
-    `size` is the side of the films in pixels; films of the same of `groups`, str (N,), are drawn together. A row a
-    metric, with `value`, `low`, `high` (see `bootstrap.intervals`). Of the boxes that are shown:
+    `size` is the side of the films in pixels; films with the same of `groups`, str (N,), are drawn together. A row a
+    metric, with `value`, `low`, `high` (see `bootstrap.intervals`). For the boxes that are shown:
 
-    - `map`: the challenge's metric (see `score`);
+    - `map`: the challenge's metric (see `rsna_metric`);
     - `pixel_accuracy`: the share of pixels on which the painted masks agree, the mean over the films.
 
-    Of the detections of any confidence, each a true positive as `score.hits` has it:
+    For the detections of any confidence, with true positives as in `rsna_metric.hits`:
 
-    - `ap_50`: the average precision over all films at an IoU above 0.5, the whole area under the precision that is
+    - `ap_50`: the average precision over all films at an IoU above 0.5, the whole area under the precision once it is
       made monotone (all-point interpolation: Everingham et al., The PASCAL VOC challenge: a retrospective, 2015);
     - `froc/R`: the share of true boxes found at an IoU above 0.2 with at most R false positives a film;
-    - `roc_auc`: of the films, by their highest confidence, 0 without detections.
+    - `roc_auc`: the AUC of films by their highest confidence, 0 without detections.
 
     A metric without a denominator is NaN.
     """
@@ -74,7 +74,7 @@ def localization_difference(
     draws: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Two detectors on the same films, drawn alike for both: `bootstrap.paired_difference` of those metrics."""
+    """The difference in those metrics of two detectors on the same films and draws: `bootstrap.paired_difference`."""
     one, other = (_weighted_metrics(truths, each, size) for each in (first, second))
     return paired_difference(one, other, groups, draws, seed)
 
@@ -82,7 +82,7 @@ def localization_difference(
 def _weighted_metrics(
     truths: Sequence[np.ndarray], detections: Detections, size: int
 ) -> Callable[[np.ndarray], WeightedMetrics]:
-    """The metrics, (D,) each, where film n counts `weights[d, n]` times, float (D, N)."""
+    """A function of `weights`, float (D, N), to the metrics, (D,) each, where film n counts `weights[d, n]` times."""
     pairs = list(zip(truths, detections.shown(), strict=True))
     scores = np.array([film_score(truth, shown) for truth, shown in pairs])
     agreement = np.array([(paint(truth, size) == paint(shown, size)).mean() for truth, shown in pairs])
@@ -107,11 +107,11 @@ def _sick(truths: Sequence[np.ndarray]) -> np.ndarray:
 
 
 class _Ranking:
-    """The detections of all films in the order of their confidence, as curves over all of them need it.
+    """The detections of all films in the order of their confidence, for curves over all films.
 
-    A curve can rise at its H true positives only. So kept are the film of each, int (H,), and how many false positives
-    of each film rank between it and the one before, sparse (N, H). Of equal confidences, which no threshold can part,
-    false positives come first: the curve's best point among them then counts them all.
+    A curve rises only at its H true positives, so no more is kept than the film of each, int (H,), and how many false
+    positives of each film rank between it and the one before, sparse (N, H). No threshold can part equal confidences,
+    so false positives come first among them: the curve's best point there then counts them all.
     """
 
     def __init__(self, truths: Sequence[np.ndarray], ranked: Sequence[np.ndarray], threshold: float) -> None:

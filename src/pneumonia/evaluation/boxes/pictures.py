@@ -19,10 +19,10 @@ BEHIND = {"facecolor": "black", "alpha": 0.5, "linewidth": 0, "pad": 1}
 
 
 def choose_films(truths: Sequence[np.ndarray], shown: Sequence[np.ndarray]) -> list[int]:
-    """The numbers of the films that are a fair picture of what is `shown`, float (K, 5) each, of `truths`, (T, 4) each.
+    """The numbers of films that fairly picture what is `shown`, float (K, 5) each, beside `truths`, (T, 4) each.
 
-    `WITH_OPACITY` films with true boxes, from the best score to the worst at equal steps, and the `FALSE_ALARMS` with
-    the surest box of those without.
+    They are `WITH_OPACITY` films with true boxes, from the best score to the worst at equal steps, and `FALSE_ALARMS`
+    films without, those with the surest box.
     """
     scores = np.array([film_score(*pair) for pair in zip(truths, shown, strict=True)])
     sick = np.flatnonzero([len(truth) > 0 for truth in truths])
@@ -38,7 +38,7 @@ def plot_found_boxes(
 ) -> Figure:
     """The films that `choose_films` chooses of `films`, rows of predictions: true boxes red, predicted ones blue.
 
-    `images`, uint8 (N, S, S), are all packed films, in pixels of which the boxes are.
+    `images`, uint8 (N, S, S), are all packed films; the boxes are in their pixels.
     """
     chosen = choose_films(truths, shown)
     rows = -(-len(chosen) // COLUMNS)
@@ -62,9 +62,9 @@ def plot_found_boxes(
 
 
 def plot_froc(intervals: pd.DataFrame, difference: pd.DataFrame) -> Figure:
-    """Sensitivity at false positives a film on the test films, of the model with its intervals and of the baselines.
+    """Sensitivity on the test films by false positives a film, of the model with its intervals and of the baselines.
 
-    `intervals` and `difference` are those of `boxes.BoxEvaluation`.
+    `intervals` and `difference` are those of `box_evaluation.BoxEvaluation`.
     """
     mine, theirs = (
         table[(table["part"] == "test") & table["metric"].str.startswith("boxes/froc/")]
@@ -90,7 +90,7 @@ def plot_froc(intervals: pd.DataFrame, difference: pd.DataFrame) -> Figure:
 def plot_tuning(tuning: pd.DataFrame, chosen: Postprocessing) -> Figure:
     """The score of the validation films by threshold, a line for each share that boxes are shrunk to.
 
-    `tuning` is the table of `postprocessing.tune`; shown are its rows at the suppression that was `chosen`.
+    `tuning` is the table of `tuning.tune`; its rows at the suppression that was `chosen` are shown.
     """
     figure = Figure(figsize=(5.5, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -107,5 +107,5 @@ def plot_tuning(tuning: pd.DataFrame, chosen: Postprocessing) -> Figure:
 
 def _draw(axes: Axes, boxes: np.ndarray, colour: str) -> None:
     for x, y, width, height in boxes[:, :4]:
-        # A pixel's number is that of its centre, and a box is between edges.
+        # `imshow` puts the centre of pixel k at k, but a box lies between edges of pixels.
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, color=colour, linewidth=1.5))

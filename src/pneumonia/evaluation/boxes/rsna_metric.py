@@ -1,7 +1,7 @@
 """The metric of the RSNA Pneumonia Detection Challenge 2018 (its page on Kaggle, Evaluation).
 
-At each of eight IoU thresholds a film's precision is TP / (TP + FP + FN). Its score is their mean, and the metric the
-mean over the films. A film without true boxes scores 0 where anything is predicted, and is left out where nothing is.
+At each of eight IoU thresholds a film's precision is TP / (TP + FP + FN). A film's score is their mean, and the metric
+the mean score. A film without true boxes scores 0 where anything is predicted, and is left out where nothing is.
 """
 
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ def film_score(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def scores_by_count(truth: np.ndarray, ranked: np.ndarray) -> np.ndarray:
-    """The score of a film, float (K + 1,), that shows the first 0, 1 … K of the detections `ranked`, float (K, 5).
+    """A film's scores, float (K + 1,), if it shows the first 0, 1 … K of the detections `ranked`, float (K, 5).
 
-    They must be in the order of their confidence. What the first of them hit does not depend on those that follow, so
-    one pass scores them at every threshold of the confidence. NaN where the film is left out.
+    `ranked` is in the order of confidence. What a detection hits does not depend on those that follow, so one pass
+    scores the film at every threshold of the confidence. NaN where the film is left out.
     """
     shown = np.arange(len(ranked) + 1)
     if not len(truth):
@@ -48,10 +48,9 @@ def scores_by_count(truth: np.ndarray, ranked: np.ndarray) -> np.ndarray:
 
 
 def hits(overlaps: np.ndarray, threshold: float) -> np.ndarray:
-    """Which detections are true positives, bool (K,), of their IoU `overlaps`, float (K, T), with the true boxes.
+    """Which detections are true positives, bool (K,), by their IoU `overlaps`, float (K, T), with the true boxes.
 
-    Each in turn takes, of the true boxes that none before it has taken, the one with the greatest overlap, if that is
-    greater than `threshold`.
+    Each detection in turn takes the free true box that it overlaps most, if that overlap is greater than `threshold`.
     """
     hit = np.zeros(len(overlaps), bool)
     free = overlaps.copy()
@@ -64,9 +63,9 @@ def hits(overlaps: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def mean_of_scored(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The means of `scores`, float (N,) or (N, M), over the films that have one, which count `weights`, float (…, N).
+    """The means, (…,) or (…, M), of `scores`, float (N,) or (N, M), over the films that have a score.
 
-    Shape (…,) or (…, M). NaN where no film has a score.
+    `weights`, float (…, N), says how much each film counts. NaN where no film has a score.
     """
     scored = ~np.isnan(scores)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""How a localiser's candidates become boxes, chosen on validation films."""
+"""The choice, on validation films, of how a localiser's candidates become boxes."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from pneumonia.evaluation.boxes.rsna_metric import mean_of_scored, scores_by_cou
 from pneumonia.inference.postprocessing import Postprocessing
 
 LEVELS = np.linspace(0.025, 0.975, 39)
-"""The shares of the validation films that the thresholds tried leave without a box."""
+"""Each threshold that is tried leaves one of these shares of the validation films without a box."""
 
 
 def tune(
@@ -20,13 +20,12 @@ def tune(
     shrinks: Sequence[float],
     weights: np.ndarray,
 ) -> tuple[Postprocessing, pd.DataFrame]:
-    """The postprocessing with the greatest mean average precision on validation films.
+    """The postprocessing with the greatest mean average precision on validation films, and the grid that was tried.
 
-    `candidates`, float (K, 5) each, and `truths`, float (T, 4) each, one or more not empty, are those of the films, and
-    `weights`, float (N,), how much each film counts (see `prevalence_weights`). All of `nms_ious` and `shrinks` are
-    tried with thresholds at `LEVELS` of the films' highest confidences, which suit any scale of confidences. Of equally
-    good ones the highest threshold is taken, then the first tried. Also returns the grid, a row a trial: `nms_iou`,
-    `shrink`, `threshold`, `score`.
+    The grid has a row a trial: `nms_iou`, `shrink`, `threshold`, `score`. Each film has `candidates`, float (K, 5),
+    and `truths`, float (T, 4), of which one or more are not empty. `weights`, float (N,), says how much it counts (see
+    `prevalence_weights`). All `nms_ious` and `shrinks` are tried. Thresholds are the quantiles `LEVELS` of the films'
+    highest confidences, to suit any scale of these. Ties go to the highest threshold, then to the first tried.
     """
     thresholds = np.unique(np.quantile([film_confidence(each) for each in candidates], LEVELS))
     trials = []
@@ -43,10 +42,10 @@ def tune(
 
 
 def prevalence_weights(truths: Sequence[np.ndarray], prevalence: float) -> np.ndarray:
-    """How much films count, float (N,), so that those with boxes weigh `prevalence` in all, and the others the rest.
+    """How much each film counts, float (N,): those with boxes weigh `prevalence` together, the others the rest.
 
     The metric leaves out films without boxes until something is predicted on them, so the best threshold depends on how
-    many there are: one tuned on as many films of each class shows too much where opacities are rarer.
+    many there are. If tuned on as many films of each class, it shows too much where opacities are rarer.
     """
     sick = np.array([len(truth) > 0 for truth in truths])
     return np.where(sick, prevalence / max(sick.sum(), 1), (1 - prevalence) / max((~sick).sum(), 1))

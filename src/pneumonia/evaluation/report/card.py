@@ -37,7 +37,7 @@ First weights: {weights}. {parameters:,} parameters, {image_size} x {image_size}
 BOXES = (
     "It draws boxes around opacities from a confidence of {threshold:.3f} on;\nof two with an IoU above {nms_iou:g} "
     "the surer one; {shrink:.0%} as wide and high as found (all chosen on validation films). The film's label has a "
-    "threshold of its own, so a film may be called without a box, or have one and not be called. "
+    "threshold of its own, so pneumonia may be predicted without a box, and a box shown without it. "
 )
 RESULTS_OF = {
     True: "On test films of other patients, which nothing was chosen on; 95 % intervals by bootstrap over patients.",

@@ -31,7 +31,7 @@ FILMS_FOR_RECEPTIVE_FIELD = 8
 
 
 def write_calibration(parts: dict[str, Part], directory: Path) -> pd.DataFrame:
-    """Write the reliability of the test films' probabilities; metrics of both parts before and after."""
+    """Write the reliability of the test films' probabilities; return the metrics of both parts before and after."""
     rows = []
     for name, part in parts.items():
         for when, probabilities in (("before", part.uncalibrated), ("after", part.probabilities)):
@@ -75,7 +75,7 @@ def write_curves(parts: dict[str, Part], names: list[str], threshold: float, dir
 
 
 def write_encoding(parts: dict[str, Part], data: Path, directory: Path) -> None:
-    """Write how well pneumonia follows from the encoding, and beside it from the model."""
+    """Write how well the encoding tells pneumonia, and beside it the model."""
     index, split = _read(data / "clean" / "index.csv"), _read(data / "split.csv")
     table = encoding_report(index.merge(split[["file", "class", "part"]], on="file"))
     of_model = {name: float(roc_auc_score(part.sick, part.probability)) for name, part in parts.items()}
@@ -84,7 +84,7 @@ def write_encoding(parts: dict[str, Part], data: Path, directory: Path) -> None:
 
 
 def write_alterations(parts: dict[str, Part], images: np.ndarray, draws: int, directory: Path) -> list[str]:
-    """Write what is left of the score on altered films; what that says of the model on test films, in words."""
+    """Write what is left of the score on altered films; return the findings on test films, in words."""
     reports = {
         name: shortcut_report(part.altered, part.sick, part.scored.patients, draws) for name, part in parts.items()
     }
@@ -105,20 +105,20 @@ def write_groups(test: pd.DataFrame, data: Path, directory: Path) -> None:
 
 
 def write_receptive_field(model: keras.Model, images: np.ndarray, rows: np.ndarray, directory: Path) -> None:
-    """Write what each layer sees, and of `rows` of the packed `images` what the probability depends on."""
+    """Write what each layer sees, and what the middle unit sees of films among `rows` of the packed `images`."""
     films = images[rows[:: max(1, len(rows) // FILMS_FOR_RECEPTIVE_FIELD)][:FILMS_FOR_RECEPTIVE_FIELD]][..., None]
     table = layer_table(model)
     table.to_csv(directory / "receptive_field.csv", index=False)
     try:
         effective = effective_receptive_field(model, films)
-    except ValueError as error:  # a network whose units are all dead is bad news, and its metrics are to say so
+    except ValueError as error:  # all units are dead: bad news, which the metrics are to tell
         log.warning("no effective receptive field: %s", error)
         return
     save_picture(plot_receptive_field(table, effective, films[0, ..., 0]), directory / "receptive_field.png")
 
 
 def _read(table: Path) -> pd.DataFrame:
-    """`index.csv` or `split.csv`: a patient's name may look like a number, and a missing one is not a number."""
+    """`index.csv` or `split.csv`: a patient's name may look like a number, and a missing one must not become NaN."""
     return pd.read_csv(table, dtype={"patient": str, "file": str}, keep_default_na=False)
 
 

@@ -19,7 +19,7 @@ def surest_errors(films: pd.DataFrame) -> pd.DataFrame:
     """
     wrong = films[films["class"] != films["predicted"]]
     of_truth = np.where(wrong["class"].isin(WITHOUT_PNEUMONIA), 1 - wrong["probability"], wrong["probability"])
-    # Of sick films with the wrong subtype, what counts is how little was given to the right one.
+    # For a sick film with the wrong subtype, what counts is how little was given to the right one.
     for name in wrong["class"].unique():
         if f"probability_{name}" in wrong:
             of_truth = np.where(wrong["class"] == name, wrong[f"probability_{name}"], of_truth)
@@ -27,7 +27,7 @@ def surest_errors(films: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_errors(network: keras.Model, images: np.ndarray, errors: pd.DataFrame, healthy: int) -> Figure:
-    """`errors`, films as `surest_errors` gives them: each of `images`, uint8 (N, S, S), with its Grad-CAM beside it.
+    """The films in `errors` (see `surest_errors`), out of `images`, uint8 (N, S, S), each with its Grad-CAM beside it.
 
     The heat is the evidence for pneumonia, any class but the first `healthy` ones, whatever was predicted.
     """

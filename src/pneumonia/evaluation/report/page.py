@@ -1,4 +1,4 @@
-"""One page for a run: `report.html`, with everything in it, to be read without a network."""
+"""One page for a run: `report.html`, with everything in it, to be read offline."""
 
 import base64
 import math
@@ -16,14 +16,14 @@ from pneumonia.params.load import Params
 
 HEADLINES = {"roc_auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity", "accuracy": "accuracy"}
 LOCALISER = {"boxes/map": "mean average precision", "boxes/ap_50": "AP at IoU 0.5"}
-"""More of them, of a localiser."""
+"""The further headlines of a localiser."""
 BOXES = "boxes/"
 """What the names of a localiser's metrics begin with."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: words, tables with their captions, and pictures by name, as base64 of PNG."""
+    """What stands under a heading: words, tables with their captions, and pictures by name, as base64 of PNG."""
 
     title: str
     text: str = ""
@@ -113,11 +113,11 @@ def _boxes(evaluation: Evaluation, folder: Path) -> Section:
         f"IoU of more than {chosen.nms_iou:g}, and keeps {chosen.shrink:.0%} of its width and height: what gave the "
         "best mean average precision (map) on validation films, weighted as if opacities were as frequent as among all "
         "films but those of the test. The baselines are average boxes of the training films, wherever the classifier "
-        "says opacity.",
+        "predicts an opacity.",
         tables=[
             ("the model’s boxes, with intervals as above", evaluation.intervals[of_boxes]),
             (
-                "its difference from what knows nothing of where, on the same draws",
+                "its difference from the baselines, on the same draws",
                 pd.read_csv(folder / "baselines.csv"),
             ),
         ],

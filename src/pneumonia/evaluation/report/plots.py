@@ -47,7 +47,7 @@ def plot_curves(curves: dict[str, tuple[pd.DataFrame, pd.DataFrame]], name: str)
 
 
 def plot_history(history: pd.DataFrame, weights: str) -> Figure:
-    """Loss, accuracy and AUC by epoch, in training and in validation, and what `weights` it started from."""
+    """Loss, accuracy and AUC by epoch, in training and in validation, and the first `weights`."""
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, 3), ("loss", "accuracy", "auc"), strict=True):
         axes.plot(history["epoch"], history[name], label="training")

@@ -1,6 +1,6 @@
 """AlexNet (Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, NeurIPS 2012) as
-published: convolutions in two groups (the two GPUs of then), local response normalisation, overlapping pooling, its
-first weights and biases. 60,965,224 parameters at 227 × 227 and 1,000 classes.
+published: convolutions in two groups (for the two GPUs of then), local response normalisation, overlapping pooling, and
+the paper's first weights and biases. 60,965,224 parameters at 227 × 227 and 1,000 classes.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pneumonia.models.parts.settings import Scratch
 
 Settings = Scratch
 INPUT_SIZE = 227  # as published
-CENTRED = Scale((1.0,) * 3, (-127.5,) * 3)  # the paper takes the mean picture away and scales nothing
+CENTRED = Scale((1.0,) * 3, (-127.5,) * 3)  # the paper subtracts the mean picture and scales nothing
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
     """The network with random weights (see `models.parts.building`); `weights` is None: Keras has no published ones.
 
     Raises:
-        ValueError: `image_size` is under 67, of which the poolings leave nothing.
+        ValueError: `image_size` is under 67: the poolings leave nothing of it.
     """
     if image_size < 67:
         raise ValueError("its strides and poolings need films of 67 pixels or more")

@@ -1,10 +1,10 @@
-"""Boxes as their centres: a heat map of where boxes have their centre, and at each place how far their edges are.
+"""Boxes as their centres: a map of heat, highest at the centres, with the distances from each place to a box's edges.
 
 Zhou, Wang, Krähenbühl, Objects as Points, 2019 (CenterNet). The edges are learnt all over the middle of a box, weighted
 by the heat, and not at its centre alone: with few films that is much more to learn from (Liu et al.,
 Training-Time-Friendly Network for Real-Time Object Detection, AAAI 2020).
 
-A map has the channels heat, left, top, right, bottom and, of what is predicted, confidence; of targets, the weight.
+A map's channels are heat, left, top, right, bottom, and a sixth: confidence in a prediction, weight in a target.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ EDGES = slice(1, 5)
 STRIDE = 8
 """Pixels from a place of the map to the next."""
 CANDIDATES = 50
-"""Of a film at most; the challenge's films have four boxes at most."""
+"""The most boxes read from a film; the challenge's films have four at most."""
 LEAST_CONFIDENCE = 0.01
 SPREAD = 0.54 / 6
 """The standard deviation of the heat, as a share of a box's width and height (Liu et al., equation 1, alpha 0.54)."""
 BOX_WEIGHT, FILM_WEIGHT = 5.0, 1.0
-"""Of the losses of edges (Liu et al.) and of the film's class, beside that of the heat."""
+"""Weights of the losses for edges (Liu et al.) and the film's class, beside the loss for the heat."""
 
 
 def targets(boxes: np.ndarray, size: int) -> np.ndarray:
     """The map, float32 (S / 8, S / 8, 6), of `boxes`, float (K, 4), in a film of `size` pixels.
 
-    The heat is 1 at the place next to a box's centre and falls off as a Gaussian; the edges are shares of the film's
-    size from the middle of the place; the weight is the heat within the middle of the box. Where two boxes overlap,
-    the smaller one counts.
+    The heat is 1 at the place next to a box's centre and falls off as a Gaussian. The edges are distances from the
+    middle of the place, in shares of the film's size. The weight is the heat within the middle of the box. Where two
+    boxes overlap, the smaller one counts.
     """
     count = -(-size // STRIDE)
     step = size / count
@@ -48,17 +48,17 @@ def targets(boxes: np.ndarray, size: int) -> np.ndarray:
         np.maximum(target[..., 0], heat, out=target[..., 0])
         to_left, to_top = np.meshgrid(centres - x, centres - y)
         edges = np.stack([to_left, to_top, width - to_left, height - to_top], axis=-1) / size
-        mine = (heat > 0) & (edges >= 0).all(axis=-1)  # of a box narrower than a place, that may be none
+        mine = (heat > 0) & (edges >= 0).all(axis=-1)  # may be none for a box narrower than a place
         target[mine, EDGES] = edges[mine]
         target[mine, 5] = heat[mine]
     return target
 
 
 def loss(target: keras.KerasTensor, predicted: keras.KerasTensor, probability: keras.KerasTensor) -> keras.KerasTensor:
-    """Of maps (B, s, s, 6) and the film's `probability`, (B, 1), float32 (B,).
+    """The loss of each film, float32 (B,), from maps (B, s, s, 6) and the film's `probability`, (B, 1).
 
-    The heat's focal loss (Zhou et al., equation 1), the generalised IoU of the boxes (Rezatofighi et al., CVPR 2019),
-    and the film's cross-entropy.
+    It adds the heat's focal loss (Zhou et al., equation 1), the generalised IoU loss of the boxes (Rezatofighi et al.,
+    CVPR 2019), and the film's cross-entropy.
     """
     epsilon = keras.config.epsilon()
     heat, wanted = ops.clip(predicted[..., 0], epsilon, 1 - epsilon), target[..., 0]
@@ -74,7 +74,7 @@ def loss(target: keras.KerasTensor, predicted: keras.KerasTensor, probability: k
 
 
 def decode(predicted: np.ndarray, size: int) -> np.ndarray:
-    """The boxes at the peaks of the heat of a map, float32 (s, s, 6): float (K, 5), the most confident first."""
+    """The boxes, float (K, 5), at the heat's peaks in a map, float32 (s, s, 6), the most confident first."""
     heat, confidence = predicted[..., 0], predicted[..., 5]
     is_peak = (heat == maximum_filter(heat, 3, mode="nearest")) & (confidence >= LEAST_CONFIDENCE)
     rows, columns = np.nonzero(is_peak)
@@ -87,7 +87,7 @@ def decode(predicted: np.ndarray, size: int) -> np.ndarray:
 
 
 def _generalised_iou(edges: keras.KerasTensor, others: keras.KerasTensor) -> keras.KerasTensor:
-    """Of boxes by their edges (…, 4) left, top, right, bottom of one place, all on their own side of it: (…,)."""
+    """The generalised IoU, (…,), of two boxes around a place, by the distances (…, 4) to left, top, right, bottom."""
     area, other_area = ((each[..., 0] + each[..., 2]) * (each[..., 1] + each[..., 3]) for each in (edges, others))
     least, most = ops.minimum(edges, others), ops.maximum(edges, others)
     intersection = (least[..., 0] + least[..., 2]) * (least[..., 1] + least[..., 3])

@@ -1,6 +1,6 @@
-"""An anchor-free detector on a classifier of the zoo: CenterNet (Zhou, Wang, Krähenbühl, Objects as Points, 2019) with
-a feature pyramid (Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017). What its map means is told in
-`models.centernet.centers`.
+"""An anchor-free detector on another network: CenterNet (Zhou, Wang, Krähenbühl, Objects as Points, 2019) with a
+feature pyramid (Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017). `models.centernet.centers` says
+what its map means.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ STRIDES = (STRIDE, 2 * STRIDE, 4 * STRIDE)
 CHANNELS = 64
 GROUPS = 8  # group norm, since batch norm stays in inference mode where the backbone's weights are ImageNet's
 PRIOR = 0.01
-"""What the heat is at first everywhere, so that the many places without a centre do not drown the others (Lin et al.,
-Focal Loss for Dense Object Detection, ICCV 2017, section 3.3)."""
+"""The heat everywhere at first, so that the many places without a centre do not drown the others (Lin et al., Focal
+Loss for Dense Object Detection, ICCV 2017, section 3.3)."""
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
@@ -68,7 +68,7 @@ def build(settings: Settings, image_size: int, outputs: int, weights: str | None
         x = layers.Add(name=f"neck_{name}_add")([x, _lateral(finer, name)])
         x = _conv_norm(x, f"neck_{name}")
     places = -(-image_size // STRIDES[0])
-    if x.shape[1] != places:  # of convolutions without padding, as Inception's are, a map has fewer
+    if x.shape[1] != places:  # convolutions without padding, as Inception has, give fewer
         x = ops.image.resize(x, (places, places), interpolation="bilinear")
     shown, where = _conv_norm(x, "heat_features"), _conv_norm(x, "edges_features")
     prior = keras.initializers.Constant(-math.log(1 / PRIOR - 1))
@@ -77,14 +77,14 @@ def build(settings: Settings, image_size: int, outputs: int, weights: str | None
     edges = layers.Conv2D(
         4, 1, activation="sigmoid", bias_initializer=keras.initializers.Constant(-2.2), dtype="float32", name="edges"
     )(where)
-    # A place is believed as far as the film is: whether there is an opacity is told better from the whole of it.
+    # A place is believed as far as the film is: the whole film tells better whether there is an opacity.
     confidence = ops.sqrt(heat * backbone.output[:, None, None, :])
     boxes = layers.Concatenate(dtype="float32", name="map")([heat, edges, confidence])
     return keras.Model(backbone.input, [boxes, backbone.output], name="centernet")
 
 
 def _last_map(backbone: keras.Model, places: float) -> keras.KerasTensor:
-    """The last map (B, H, W, C) whose height is nearest to `places`; one that is padded lies elsewhere on the film."""
+    """The last map (B, H, W, C) whose height is nearest to `places`; padded ones lie elsewhere on the film."""
     maps = [
         operation.output
         for operation in keras.Function(backbone.inputs[0], backbone.outputs[0]).operations

@@ -10,7 +10,7 @@ from pneumonia.models.parts.lazy_keras import keras, layers
 from pneumonia.models.parts.settings import Scratch
 
 Settings = Scratch
-INPUT_SIZE = 299  # as the notebooks on the Kermany films
+INPUT_SIZE = 299  # as in the notebooks on the Kermany films
 BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 needs some hundred steps before validation means anything; 40 make an epoch.
 
 
@@ -18,7 +18,7 @@ def build(settings: Settings, image_size: int, outputs: int, weights: str | None
     """The network with random weights (see `models.parts.building`); `weights` is None, there are no published ones.
 
     Raises:
-        ValueError: `image_size` is under 64, which six halvings leave nothing of.
+        ValueError: `image_size` is under 64: six halvings leave nothing of it.
     """
     if image_size < 64:
         raise ValueError("it halves the film six times, so the size may be 64 or more")

@@ -17,7 +17,7 @@ def build(settings: Settings, image_size: int, outputs: int, weights: str | None
 
 
 def _flat_convnext(**options: object) -> keras.Model:
-    """Keras' ConvNeXt-Tiny with the layers of its stem and its down-sampling, each a model in a model, in one graph."""
+    """Keras' ConvNeXt-Tiny as one graph; Keras has the stem and each down-sampling as models within the model."""
     nested = keras.applications.ConvNeXtTiny(include_preprocessing=False, **options)
 
     def call(layer: keras.layers.Layer, *inputs: keras.KerasTensor, **arguments: object) -> keras.KerasTensor:

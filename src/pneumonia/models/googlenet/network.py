@@ -38,10 +38,10 @@ WITH_AUXILIARY_HEAD = ("4a", "4d")
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
     """The network with random weights (see `models.parts.building`); `weights` is None: Keras has no published ones.
 
-    With `settings.auxiliary_heads` the outputs are those of the network, then of its two auxiliary heads.
+    With `settings.auxiliary_heads` the outputs are the network's own, then those of its two auxiliary heads.
 
     Raises:
-        ValueError: `image_size` is under 32, or under 80, of which the auxiliary heads' pooling leaves nothing.
+        ValueError: `image_size` is under 32, or under 80 with auxiliary heads, whose pooling leaves nothing of it.
     """
     if image_size < (smallest := 80 if settings.auxiliary_heads else 32):
         raise ValueError(f"it takes films of {smallest} pixels or more, 80 with auxiliary heads")

@@ -1,9 +1,9 @@
-"""The network that params.yaml names: `build(settings, image_size, outputs, weights)` of `models/NAME/network.py`.
+"""Build the chosen network by `build(settings, image_size, outputs, weights)` in `models/NAME/network.py`.
 
-Every network takes grey films (B, S, S, 1), values 0 to 255, brings them to the scale that its weights expect, and
-gives, from a layer named `probability`, float32 probabilities: of the second class (B, 1) where there are two,
-else of the classes (B, C). It is one flat graph of Keras' own layers and operations, so a saved one loads without this
-package. Those of task `localize` give a map as well, from a layer named `map`: see `models.parts.head`.
+Every network takes grey films (B, S, S, 1), values 0 to 255, and brings them to the scale that its weights expect. Its
+layer `probability` gives float32 probabilities: with two classes that of the second, (B, 1), else those of all classes,
+(B, C). Networks for the task `localize` also give a map, from a layer `map`: see `models.parts.head`. A network is one
+flat graph of Keras' own layers and operations, so a saved one loads without this package.
 """
 
 import logging
@@ -43,9 +43,7 @@ def build_network(params: Params) -> Network:
     try:
         return Network(_build(params, "imagenet"), "imagenet")
     except Exception as error:
-        if (
-            type(error) is not Exception
-        ):  # the bare one is how Keras says that it can neither find nor fetch the weights
+        if type(error) is not Exception:  # Keras raises a bare one where it can neither find nor fetch the weights
             raise
         if asked == "imagenet":
             raise UserError(

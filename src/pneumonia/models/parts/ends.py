@@ -8,7 +8,7 @@ from pneumonia.models.parts.lazy_keras import keras, layers
 
 
 class Scale(NamedTuple):
-    """What weights expect of a channel: `factor · grey + offset`, an offset a channel."""
+    """The values that weights expect: `factor · grey + offset`, with one factor and offset a channel."""
 
     factor: tuple[float, float, float]
     offset: tuple[float, float, float]
@@ -23,7 +23,7 @@ CENTRED = Scale((1.0,) * 3, (-103.939, -116.779, -123.68))
 STANDARDISED = Scale(
     (1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)), (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225)
 )
-"""Each of red, green and blue of ImageNet with mean 0 and deviation 1."""
+"""Mean 0 and deviation 1 over ImageNet, in each of red, green and blue."""
 
 
 def film_input(image_size: int, scale: Scale) -> tuple[keras.KerasTensor, keras.KerasTensor]:

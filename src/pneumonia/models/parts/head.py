@@ -1,4 +1,4 @@
-"""How a localiser says where opacities are: what its map means."""
+"""What a localiser's map means: where opacities are."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pneumonia.params.choices import network
 
 @dataclass(frozen=True)
 class Head:
-    """What is learnt and read of a map, for boxes in pixels of films of `size` pixels a side."""
+    """How a map is learnt and read; boxes are in pixels of films with `size` pixels a side."""
 
     targets: Callable[[np.ndarray, int], np.ndarray]
-    """`targets(boxes, size)`: the map, float32 (s, s, C), that is learnt for boxes, float (K, 4)."""
+    """`targets(boxes, size)`: the map to learn, float32 (s, s, C), for boxes, float (K, 4)."""
     loss: Callable[[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
-    """`loss(targets, maps, probability)`: float32 (B,)."""
+    """`loss(targets, maps, probability)`: the loss of each film, float32 (B,)."""
     decode: Callable[[np.ndarray, int], np.ndarray]
-    """`decode(map, size)`: the candidates, float (K, 5), with their confidence."""
+    """`decode(map, size)`: the candidate boxes with their confidence, float (K, 5)."""
 
 
 def find_head(model: str) -> Head | None:
-    """The head of the network with this name, if it is a localiser."""
+    """The head of the network with this name, or None where it is no localiser."""
     head: Head | None = getattr(network(model), "HEAD", None)
     return head

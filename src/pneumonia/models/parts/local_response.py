@@ -18,7 +18,7 @@ def local_response(x: keras.KerasTensor) -> keras.KerasTensor:
     _, height, width, channels = x.shape
     reach = NEIGHBOURS // 2
     squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (reach, reach)))
-    # The channels as the columns of a picture: a mean over n of them is then a pooling, which every backend has.
+    # With the channels as columns of a picture, a mean over n of them is a pooling, which every backend has.
     rows = ops.reshape(squares, (-1, height * width, channels + 2 * reach, 1))
     sums = NEIGHBOURS * ops.average_pool(rows, (1, NEIGHBOURS), strides=1, padding="valid")
     return x / ops.power(OFFSET + SLOPE * ops.reshape(sums, (-1, height, width, channels)), EXPONENT)

@@ -25,7 +25,7 @@ def build_pretrained(
 ) -> keras.Model:
     """`application` on films brought to `scale`, with a new head; `weights` is `imagenet` or None for random ones.
 
-    Its layers are part of one flat graph, so that gradients reach each of them from the film.
+    Its layers are part of one flat graph, so that gradients reach each layer from the film.
 
     Raises:
         ValueError: `image_size` is under `smallest`.
@@ -35,7 +35,7 @@ def build_pretrained(
         raise ValueError(f"it takes films of {smallest} pixels or more")
     film, x = film_input(image_size, scale)
     with warnings.catch_warnings():
-        # Of MobileNets trained at several sizes Keras takes those of 224 pixels, and warns: they serve at any size.
+        # Keras warns that it takes the MobileNet weights trained at 224 pixels: they serve at any size.
         warnings.simplefilter("ignore", UserWarning)
         backbone = application(include_top=False, weights=weights, input_tensor=x, **options)
     if weights is None:

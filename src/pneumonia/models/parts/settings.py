@@ -1,4 +1,4 @@
-"""What the blocks of networks in params.yaml may hold, where several hold the same."""
+"""The settings that several networks' blocks in params.yaml share."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ class Scratch(NetworkBlock):
 
 
 class Pretrained(NetworkBlock):
-    """A network with published weights, with a new head."""
+    """A network with published weights and a new head."""
 
     published = True
 
@@ -38,4 +38,4 @@ def _published_width(alpha: float) -> float:
 
 
 Alpha = Annotated[float, AfterValidator(_published_width)]
-"""The width of MobileNetV2, as a share of that of the paper."""
+"""The width of MobileNetV2, as a share of the paper's."""

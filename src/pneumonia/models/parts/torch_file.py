@@ -11,7 +11,7 @@ DTYPES: dict[str, np.dtype] = {"FloatStorage": np.dtype("<f4"), "LongStorage": n
 
 
 class View(NamedTuple):
-    """Which part of a storage a tensor is: `offset` and `strides` in elements."""
+    """The part of a storage that is a tensor; `offset` and `strides` are in elements."""
 
     storage: tuple[str, np.dtype]
     offset: int
@@ -20,7 +20,7 @@ class View(NamedTuple):
 
 
 class StateReader(pickle.Unpickler):
-    """Of all that a pickle could call it lets through what a dictionary of weights needs."""
+    """An unpickler that lets a pickle call only what a dictionary of weights needs."""
 
     def find_class(self, module: str, name: str) -> object:
         """What stands for a class or function of the file."""
@@ -41,11 +41,11 @@ class StateReader(pickle.Unpickler):
 def read_torch_file(path: Path) -> dict[str, np.ndarray]:
     """The weights by name, in the order of the file; float32 or int64.
 
-    The file is pickles of a magic number, a version, the machine, the dictionary and the keys of its storages, followed
-    by these, each as an int64 number of elements and the elements (`torch/serialization.py`, `_legacy_save`).
+    The file holds pickles of a magic number, a version, the machine, the dictionary and the keys of its storages. Then
+    come the storages, each an int64 number of elements and the elements (`torch/serialization.py`, `_legacy_save`).
 
     Raises:
-        pickle.UnpicklingError: the file holds something else than float32 or int64 weights.
+        pickle.UnpicklingError: the file holds something other than float32 or int64 weights.
         TypeError, ValueError: weights that reach beyond their storage.
     """
     with open(path, "rb") as file:

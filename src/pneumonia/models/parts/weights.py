@@ -1,4 +1,4 @@
-"""A weight file of the user's own, into any of the networks."""
+"""Load a weight file of the user's own into any network."""
 
 from collections import Counter
 from pathlib import Path
@@ -15,10 +15,10 @@ Shape = tuple[int, ...]
 def load_weights(model: keras.Model, path: Path) -> None:
     """Load a `.keras` or `.weights.h5` file into `model`, without its auxiliary heads.
 
-    A `.keras` file of a classifier loads into that of a localiser, whose map begins at random then.
+    A classifier's `.keras` file also loads into a localiser's classifier; the localiser's map then begins at random.
 
     Raises:
-        UserError: no such file, not such a file, or the first layer that does not fit, and why.
+        UserError: there is no such file, it is no weight file, or a layer does not fit: the first such, and why.
     """
     if not path.is_file():
         raise UserError(f"weights {path}: no such file")
@@ -40,7 +40,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
 
 
 def _check(model: keras.Model, stored: list[tuple[str, list[Shape]]], path: Path) -> None:
-    """Compare layer by layer, in the order of the graph."""
+    """Compare the model's layers with the `stored` ones, in the order of the graph."""
     wanted = [(layer.name, _shapes(layer)) for layer in model.layers if layer.weights]
     for (name, shapes), (stored_name, stored_shapes) in zip(wanted, stored, strict=False):
         if shapes != stored_shapes:
@@ -56,9 +56,9 @@ def _check(model: keras.Model, stored: list[tuple[str, list[Shape]]], path: Path
 
 
 def _stored_shapes(model: keras.Model, path: Path) -> list[tuple[str, list[Shape]]]:
-    """Name and shapes of each layer in a `.weights.h5` file: those that `model` has in its order, then the others.
+    """Name and shapes of each layer in a `.weights.h5` file: first those of `model`, in its order, then the others.
 
-    Keras stores a layer under its kind and its number among those of its kind, `separable_conv2d_3`.
+    Keras stores a layer under its kind and its number within the kind: `separable_conv2d_3`.
     """
     stored = {}
     with h5py.File(path) as file:

@@ -10,14 +10,14 @@ from pneumonia.models.parts.settings import Scratch
 
 Settings = Scratch
 INPUT_SIZE = 128  # where it costs a CPU little
-BATCH_NORM_MOMENTUM = 0.97  # of 0.99 the mean takes some hundred steps to settle, of 0.9 validation jumps about
+BATCH_NORM_MOMENTUM = 0.97  # with 0.99 the mean takes some hundred steps to settle, with 0.9 validation jumps about
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
     """The network with random weights (see `models.parts.building`); `weights` is None, there are no published ones.
 
     Raises:
-        ValueError: `image_size` is under 32, which five halvings leave nothing of.
+        ValueError: `image_size` is under 32: five halvings leave nothing of it.
     """
     if image_size < 32:
         raise ValueError("it halves the film five times, so the size may be 32 or more")
@@ -36,13 +36,13 @@ def build(settings: Settings, image_size: int, outputs: int, weights: str | None
 def _residual_block(x: keras.KerasTensor, filters: int, stride: int, name: str) -> keras.KerasTensor:
     shortcut = x
     if stride > 1:
-        # Averaged before it is thinned out, so that no position of the shortcut is thrown away (He et al., Bag of
+        # The shortcut is averaged before it is thinned out, so that no position is thrown away (He et al., Bag of
         # Tricks for Image Classification, CVPR 2019, ResNet-D).
         shortcut = layers.AveragePooling2D(2, stride, padding="same", name=f"{name}_shortcut_pool")(shortcut)
         shortcut = _conv_norm(shortcut, filters, 1, 1, f"{name}_shortcut")
     x = _conv_norm(x, filters, 3, stride, f"{name}_a")
     x = layers.ReLU(name=f"{name}_a_relu")(x)
-    # Its scale starts at 0: each block is the identity at first, which lets a high learning rate through (ibid.).
+    # The scale starts at 0: each block is the identity at first, which lets a high learning rate through (ibid.).
     x = _conv_norm(x, filters, 3, 1, f"{name}_b", gamma="zeros")
     x = layers.Add(name=f"{name}_add")([shortcut, x])
     return layers.ReLU(name=f"{name}_relu")(x)

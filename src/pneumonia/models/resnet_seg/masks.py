@@ -10,9 +10,9 @@ from pneumonia.models.parts.head import Head
 from pneumonia.models.parts.lazy_keras import keras, ops
 
 MASK_THRESHOLD = 0.5
-"""From which probability on a pixel belongs to a component."""
+"""The least probability of a pixel that belongs to a component."""
 LEAST_AREA = 0.002
-"""Of a component, as a share of the film: the smallest of 270 boxes of the challenge has 0.0057."""
+"""The least area of a component, as a share of the film: the smallest of 270 boxes of the challenge has 0.0057."""
 
 
 def targets(boxes: np.ndarray, size: int) -> np.ndarray:
@@ -23,8 +23,8 @@ def targets(boxes: np.ndarray, size: int) -> np.ndarray:
 def loss(target: keras.KerasTensor, predicted: keras.KerasTensor, probability: keras.KerasTensor) -> keras.KerasTensor:
     """Half the cross-entropy of the pixels and half the soft intersection over union, less than 1: float32 (B,).
 
-    Of masks `target` and `predicted`, float32 (B, S, S, 1); the film's `probability` is the mask's maximum, and learns
-    with it. The 1 in the ratio makes an empty mask that is found empty a perfect one (Rahman, Wang, Optimizing
+    The masks `target` and `predicted` are float32 (B, S, S, 1); the film's `probability` is the mask's maximum, and
+    learns with it. The 1 in the ratio makes an empty prediction of an empty mask perfect (Rahman, Wang, Optimizing
     Intersection-Over-Union in Deep Neural Networks for Image Segmentation, ISVC 2016, equations 3 to 5).
     """
     intersection = ops.sum(target * predicted, axis=(1, 2, 3))

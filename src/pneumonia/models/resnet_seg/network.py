@@ -1,6 +1,6 @@
-"""A residual network from scratch that says of each pixel whether it shows an opacity: the classic of the notebooks on
-the RSNA challenge. Pre-activation blocks (He et al., Identity Mappings in Deep Residual Networks, ECCV 2016), four
-halvings.
+"""A residual network from scratch that predicts at each pixel whether it shows an opacity: the classic of the notebooks
+on the RSNA challenge. It has pre-activation blocks (He et al., Identity Mappings in Deep Residual Networks, ECCV 2016)
+and four halvings.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Settings(Scratch):
 
 INPUT_SIZE = 256
 HALVINGS = 4
-BATCH_NORM_MOMENTUM = 0.9  # as in those notebooks; of 0.99 the mean takes some hundred steps to settle
+BATCH_NORM_MOMENTUM = 0.9  # as in those notebooks; with 0.99 the mean takes some hundred steps to settle
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:

@@ -1,1 +1,1 @@
-"""The clean stage: films decoded once, checked, packed and told of."""
+"""The clean stage: films decoded once, checked, packed and reported on."""

@@ -1,4 +1,4 @@
-"""The boxes around opacities: how many a film, how large, where they lie, and how they look on films.
+"""The boxes around opacities: how many per film, how large, where they lie, and how they look on films.
 
 All boxes here are rows of `data/clean/boxes.csv`: pixels of the packed films, which are `size` × `size`.
 """
@@ -15,11 +15,11 @@ from matplotlib.patches import Rectangle
 SAMPLES = 12
 COLUMNS = 6
 PLACES = 128
-"""Places a side at which the heat map asks which films have a box there."""
+"""Places a side of the heat map, each of which tells how many films have a box there."""
 
 
 def summarize_boxes(boxes: pd.DataFrame, films: pd.DataFrame, size: int) -> dict[str, Any]:
-    """The numbers of `boxes.png`; lengths and areas as shares of the film's."""
+    """The numbers behind `boxes.png`; lengths and areas are shares of the film's."""
     a_film = boxes["file"].value_counts()
     shares = pd.DataFrame({"width": boxes["width"] / size, "height": boxes["height"] / size})
     shares["area"] = shares["width"] * shares["height"]
@@ -33,7 +33,7 @@ def summarize_boxes(boxes: pd.DataFrame, films: pd.DataFrame, size: int) -> dict
 
 
 def coverage(boxes: pd.DataFrame, size: int) -> np.ndarray:
-    """The share of the films with boxes that have one over each place, float64 (PLACES, PLACES), the first row on top.
+    """For each place, the share of films with boxes that have one there: float64 (PLACES, PLACES), the top row first.
 
     A film counts once where its boxes overlap.
     """
@@ -47,7 +47,7 @@ def coverage(boxes: pd.DataFrame, size: int) -> np.ndarray:
 
 
 def plot_box_places(boxes: pd.DataFrame, films: pd.DataFrame, size: int) -> Figure:
-    """Boxes a film, their sizes, and the heat map of `coverage`."""
+    """A figure of the boxes per film, their sizes, and the heat map of `coverage`."""
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     numbers, sizes, places = figure.subplots(1, 3)
     a_film = boxes["file"].value_counts().value_counts().sort_index()
@@ -70,9 +70,9 @@ def plot_box_places(boxes: pd.DataFrame, films: pd.DataFrame, size: int) -> Figu
 
 
 def plot_box_samples(boxes: pd.DataFrame, films: pd.DataFrame, images: np.ndarray) -> Figure:
-    """Films with their boxes in red, spread evenly over those that have any: the same for the same films.
+    """A figure of films with their boxes in red, spread evenly over those that have any: the same for the same films.
 
-    `films` are the rows of `images`, uint8 (N, size, size).
+    `films` has a row for each of `images`, uint8 (N, size, size).
     """
     rows = np.flatnonzero(films["file"].isin(boxes["file"]))
     rows = rows[np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).astype(int)]

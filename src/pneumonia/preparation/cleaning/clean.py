@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
     """Fill `out`, wholly or not at all, from the films of `raw`; write `clean.json` and `clean/*.png` into `report`.
 
-    Rejected are files that give no radiograph, are constant or too small, all but the first (by file name) of films
-    with the same pixels, and all of them where their labels differ.
+    Files are rejected that give no radiograph, are constant or too small. Of films with the same pixels, all but the
+    first (by file name) are rejected, and all where their labels differ.
 
     Raises:
         UserError: no `raw/index.csv`, more than `clean.max_rejected` of the files rejected, none left, or a Dask
@@ -62,12 +62,12 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
 
 
 def pack(films: pd.DataFrame, raw: Path, array: Path, params: Params) -> tuple[pd.DataFrame, dict[int, str]]:
-    """Write the readable `films` into `array`, a row each, in their order.
+    """Write the readable `films` into the file `array`, a row each, in their order.
 
     Returns:
-        The readable films with `FACTS`, `fingerprint` and their `packed_row` in the array, which is as long as `films`
-        and empty at its end; and for each other film, by its index in `films`, the reason. On disk rather than in
-        memory, so that a data set may be larger than that.
+        The readable films with `FACTS`, `fingerprint` and their `packed_row` in the array; and the reason for each
+        other film, by its index in `films`. The array is as long as `films`, so its end is empty. It is on disk, so
+        that a data set may be larger than memory.
     """
     size = params.clean.image_size
     images = np.lib.format.open_memmap(array, mode="w+", dtype=np.uint8, shape=(len(films), size, size))
@@ -89,7 +89,7 @@ def pack(films: pd.DataFrame, raw: Path, array: Path, params: Params) -> tuple[p
 
 
 def find_duplicates(films: pd.DataFrame, raw: Path, compute: Compute) -> dict[int, str]:
-    """Why films go that have the pixels of another film, by their index in `films`.
+    """Why films with the pixels of another film are rejected, by their index in `films`.
 
     Only films with the same fingerprint are decoded again, to compare all of their pixels.
     """
@@ -111,7 +111,7 @@ def find_duplicates(films: pd.DataFrame, raw: Path, compute: Compute) -> dict[in
 
 
 def scale_boxes(boxes: pd.DataFrame, films: pd.DataFrame, size: int) -> pd.DataFrame:
-    """The `boxes` of `films`, from pixels of the films to those of the packed images of `size` x `size`."""
+    """The `boxes` of `films`, turned from pixels of the films into those of the packed images, `size` x `size`."""
     sizes = films[["file", "width", "height"]].rename(columns={"width": "film_width", "height": "film_height"})
     scaled = boxes.merge(sizes, on="file")
     scaled[["x", "width"]] = scaled[["x", "width"]].mul(size / scaled["film_width"], axis=0)

@@ -1,4 +1,4 @@
-"""What a worker process of `cleaning` does with one film. Imports little, so that workers start fast."""
+"""What a worker process of `clean` does with one film. It imports little, so that workers start fast."""
 
 import hashlib
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class PackedFilm:
     image: np.ndarray
     """uint8 of shape (size, size)."""
     fingerprint: str
-    """Equal for films of equal pixels; seldom, but possibly, for others."""
+    """Equal for films of equal pixels, and, rarely, for others too."""
     width: int
     height: int
     mode: str
@@ -36,21 +36,21 @@ class PackedFilm:
 
 
 def pack_film(path: Path, size: int, min_size: int) -> PackedFilm | str:
-    """The film in `path`, or why it is rejected: its kind and, after a colon, the details."""
+    """The packed film of `path`, or the reason why it is rejected: a kind and, after a colon, the details."""
     try:
         film = read_radiograph(path)
         refuse_unusable(film, min_size)
     except UnreadableRadiograph as error:
         return str(error)
     image = resize(film.pixels, size)
-    # Hashing the film itself would add a fifth to the time of decoding it, hashing the small image a hundredth.
+    # Hashing the film itself would add a fifth to the time of decoding it; hashing the small image adds a hundredth.
     fingerprint = hashlib.sha256(f"{film.width} x {film.height}".encode() + image.tobytes()).hexdigest()
     facts = {name: getattr(film, name) for name in FACTS}
     return PackedFilm(image, fingerprint, frames=film.frames, **facts)
 
 
 def pixel_hashes(paths: Sequence[Path]) -> list[str]:
-    """A hash of the decoded pixels of each film, all readable; copies of one file are decoded once."""
+    """A hash of each film's decoded pixels; all must be readable. Copies of one file are decoded once."""
     hashes: dict[bytes, str] = {}
     for data in (contents := [path.read_bytes() for path in paths]):
         if data not in hashes:

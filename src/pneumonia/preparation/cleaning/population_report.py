@@ -1,7 +1,7 @@
 """Who is on the films: labels by view, sex and age, where the files tell them, as DICOM does.
 
-A model can learn these for the label. The very sick are filmed in bed, from the front (AP), others standing, from
-behind (PA): telling AP from PA then looks like telling sick from well.
+A model can learn these in place of the label. The very sick are filmed in bed, from the front (AP), others standing,
+from behind (PA): telling AP from PA then looks like telling sick from well.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 FACTS = {"view": "view position", "sex": "sex", "age": "age in years"}
 UNKNOWN = "unknown"
 
-_SHARE_WITH_ROOM = 8  # per cent of a bar that a number fits into
+_SHARE_WITH_ROOM = 8  # per cent of the bar, below which a number does not fit in
 
 
 def summarize_population(films: pd.DataFrame) -> dict[str, Any]:
-    """For each fact that is known of any film: by its groups, the films and the shares of the labels among them."""
+    """For each fact known of any film, by its groups: the number of films, and the share of each label among them."""
     return {
         fact: {
             group: {"films": int(counts.sum()), "share": (counts / counts.sum()).round(4).to_dict()}
@@ -35,12 +35,12 @@ def known_facts(films: pd.DataFrame) -> list[str]:
 
 
 def count_labels(films: pd.DataFrame, fact: str) -> pd.DataFrame:
-    """Films by group of `fact`, down, and label, across: int64; ages are grouped by decades."""
+    """The number of films, int64, by group of `fact` (rows) and label (columns); ages are grouped by decades."""
     return pd.crosstab(_groups(films, fact).rename(fact), films["label"])
 
 
 def plot_population(films: pd.DataFrame, colors: Mapping[str, str]) -> Figure:
-    """The films of each group by label, and the shares of the labels, stacked in the order of `colors`."""
+    """A figure of the films of each group by label, and the shares of the labels, stacked in the order of `colors`."""
     tables = {fact: count_labels(films, fact) for fact in known_facts(films)}
     figure = Figure(figsize=(12, 6.5), layout="constrained")
     bars = [len(table) + 1 for table in tables.values()]
@@ -62,7 +62,7 @@ def plot_population(films: pd.DataFrame, colors: Mapping[str, str]) -> Figure:
 
 
 def _groups(films: pd.DataFrame, fact: str) -> pd.Series:
-    """The name of each film's group; names sort as the groups follow one another."""
+    """The name of each film's group; the names sort in the order of the groups."""
     if fact != "age":
         return films[fact].replace("", UNKNOWN)
     decades = pd.to_numeric(films["age"]) // 10

@@ -1,4 +1,4 @@
-"""What `cleaning` kept and rejected, in numbers and in pictures."""
+"""What `clean` kept and rejected, in numbers and in figures."""
 
 import json
 from pathlib import Path
@@ -17,9 +17,9 @@ from pneumonia.preparation.cleaning.population_report import known_facts, plot_p
 from pneumonia.radiographs.read import read_radiograph
 
 SAMPLES_PER_LABEL = 8
-FILMS_PER_HISTOGRAM = 32  # of a label; to show the greys before, so many films are decoded once more
+FILMS_PER_HISTOGRAM = 32  # per label: so many are decoded again, to show the greys before
 
-# Of Okabe and Ito, for all eyes. No source has both bacterial films and those of any opacity.
+# Okabe and Ito's colours, for all eyes. One serves twice: no source has both bacterial and opacity films.
 _COLORS = dict(zip(LABELS, ["#0072b2", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#d55e00"], strict=True))
 
 
@@ -31,11 +31,11 @@ def write_report(
     raw: Path,
     report: Path,
 ) -> None:
-    """Write `report/clean.json` and the pictures of `report/clean`.
+    """Write `report/clean.json` and the figures in `report/clean`.
 
     These are `samples.png` and `histograms.png`; `population.png` where view, sex or age of any film is known;
-    `boxes.png` and `box_samples.png` where there are boxes. `films` are the rows of `index.csv`, `images` what they
-    index, `rejected` the rows of `rejected.csv`, `boxes` those of `boxes.csv`; `raw` is where the originals lie.
+    `boxes.png` and `box_samples.png` where there are boxes. `films` are the rows of `index.csv`, `images` the
+    packed films, `rejected` the rows of `rejected.csv`, `boxes` those of `boxes.csv`; the original films lie in `raw`.
     """
     numbers = summarize(films, rejected)
     with whole_directory(report / "clean") as pictures:
@@ -53,7 +53,7 @@ def write_report(
 
 
 def summarize(films: pd.DataFrame, rejected: pd.DataFrame) -> dict[str, Any]:
-    """The numbers of any source. Encodings are told by split and label, for a model can learn them for the label."""
+    """The numbers for any source. Encodings are by split and label: a model can learn them in place of the label."""
     splits = films["official_split"].replace("", "none")
     return {
         "kept": _summary(films),
@@ -70,7 +70,7 @@ def summarize(films: pd.DataFrame, rejected: pd.DataFrame) -> dict[str, Any]:
 
 
 def reason_kind(reason: str) -> str:
-    """`duplicate` of `duplicate: same pixels as ...`."""
+    """The kind of a reason: `duplicate` for `duplicate: same pixels as ...`."""
     return reason.split(":")[0]
 
 
@@ -96,7 +96,7 @@ def _labels_in(films: pd.DataFrame) -> list[str]:
 
 
 def _evenly(films: pd.DataFrame, label: str, number: int) -> list[int]:
-    """Rows of at most `number` films of a label, spread evenly over them: the same for the same films."""
+    """Rows of at most `number` films of a label, spread evenly over all of them: the same for the same films."""
     rows = np.flatnonzero(films["label"] == label)
     return [int(row) for row in rows[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]]
 
@@ -153,7 +153,7 @@ def _histograms(films: pd.DataFrame, images: np.ndarray, raw: Path) -> Figure:
 
 
 def _plot_greys(axes: Axes, films: list[np.ndarray], label: str) -> None:
-    """The mean over the films, so that a large film counts no more than a small one; pairs of greys together."""
+    """Plot the films' mean histogram: a large film counts no more than a small one. Greys are counted in pairs."""
     shares = [np.bincount(film.ravel(), minlength=256).reshape(128, 2).sum(axis=1) / film.size for film in films]
     axes.plot(np.arange(0, 256, 2), 100 * np.mean(shares, axis=0), color=_COLORS[label], label=label)
 

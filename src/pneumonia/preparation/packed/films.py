@@ -15,22 +15,20 @@ def open_images(clean: Path) -> np.ndarray:
 
 
 def read_part(split: Path, part: str, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """The films of one part: their rows in the packed images int64 (N,), their classes, numbers of `names`, int64 (N,),
-    and the table.
-    """
+    """The films of one part: rows in the packed images, int64 (N,); `class_numbers`, int64 (N,); rows of `split`."""
     films = pd.read_csv(split, dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] == part].reset_index(drop=True)
     return films["image"].to_numpy(), class_numbers(films["class"], names), films
 
 
 def class_numbers(classes: pd.Series, names: Sequence[str]) -> np.ndarray:
-    """Class numbers int64 (N,) of films' classes, of which `names` are all."""
+    """The positions, int64 (N,), of the films' `classes` in `names`, which holds all of them."""
     numbers: np.ndarray = classes.map({name: number for number, name in enumerate(names)}).to_numpy("int64")
     return numbers
 
 
 def read_boxes(clean: Path) -> list[np.ndarray]:
-    """The boxes, float (K, 4) in pixels of the packed film, of each row of `clean/index.csv`."""
+    """The boxes for each row of `clean/index.csv`, float (K, 4) in pixels of the packed film."""
     films = pd.read_csv(clean / "index.csv", usecols=["file"], dtype=str, keep_default_na=False)["file"]
     table = pd.read_csv(clean / "boxes.csv", dtype={"file": str})
     of_film = {file: rows[["x", "y", "width", "height"]].to_numpy(float) for file, rows in table.groupby("file")}
@@ -39,7 +37,7 @@ def read_boxes(clean: Path) -> list[np.ndarray]:
 
 
 class FilmBatches(keras.utils.PyDataset):
-    """Films in their order, as they are: batches of uint8 (B, S, S, 1) to predict on."""
+    """Batches of films to predict on, uint8 (B, S, S, 1): unchanged, in the order of `rows`."""
 
     def __init__(self, images: np.ndarray, rows: np.ndarray, batch_size: int = 32) -> None:
         super().__init__()

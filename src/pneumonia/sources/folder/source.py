@@ -1,10 +1,10 @@
-"""A folder of your own films: `class/*` or `split/class/*`, with a folder a patient below the class where known.
+"""A folder of your own films: `class/*` or `split/class/*`, with patients' folders below the class where known.
 
 ```
 films/normal/p1/1.png          films/train/normal/1.dcm
 films/pneumonia/p2/front.dcm   films/test/bacterial/2.dcm
 ```
-A DICOM film that lies in no such folder is of the patient whose number is in it.
+A DICOM film in no patient's folder is of the patient whose number the file holds.
 """
 
 import sys
@@ -21,7 +21,7 @@ from pneumonia.sources.parts.raw import Film, write_index
 
 
 class Settings(SourceBlock):
-    """Its block in params.yaml."""
+    """The source's block in params.yaml."""
 
     path: PathText | None
 
@@ -39,13 +39,13 @@ CLASSES = {
 """What a class folder may be called, in upper or lower case, and the label that it means."""
 
 PLACEHOLDER_SHARE, PLACEHOLDER_FILMS = 0.1, 20
-"""A patient of more films than either is suspect: anonymisers write one PatientID into all."""
+"""A patient with more films than this share and this number is suspect: anonymisers write one PatientID into all."""
 
 _LAYOUT = "class/*.{jpg,jpeg,png,dcm} or split/class/*"
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Copy the films below `settings.path` into `directory` (see `sources.raw`); a corrupt one is left to `clean`.
+    """Copy the films below `settings.path` into `directory` (see `parts.raw`); a corrupt one is left to `clean`.
 
     Raises:
         UserError: no path, no such folder, no films in it, or another layout.
@@ -71,10 +71,10 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
 
 
 def _film(path: Path, name: str) -> Film:
-    """The row of a film.
+    """The row of `index.csv` for a film.
 
-    The folder right below its class is its patient, the same one in every class and split; else the one that a DICOM
-    file names, else nobody but itself.
+    Its patient is the folder right below its class, the same patient in every class and split. Without one, it is the
+    patient that a DICOM file names, or else the film alone.
     """
     *folders, _ = PurePosixPath(name).parts
     official_split = SPLITS[folders.pop(0).lower()] if folders and folders[0].lower() in SPLITS else ""

@@ -4,11 +4,11 @@ Kermany, Zhang, Goldbaum: Labeled Optical Coherence Tomography (OCT) and Chest X
 Data v2, 2018, doi:10.17632/rscbjbr9sj.2, CC BY 4.0; described in Kermany et al., Identifying Medical Diagnoses and
 Treatable Diseases by Image-Based Deep Learning, Cell 172(5), 2018.
 
-The films carry no patient but in their names, and each series of names counts on its own: `person12_bacteria_46` and
+Only the films' names tell the patients, and each series of names counts on its own: `person12_bacteria_46` and
 `person12_virus_…` are different patients, `IM-0115-0001` and `NORMAL2-IM-0115-0001` too. So the patient is (series,
-number). Counted on the names of all 5,232 training and 326 of the 624 test films: 3,893 patients, none of them in both
-train and test; the whole has 4,097. Keyed by the bare number, 143 of them seem to be on both sides (264 in the whole),
-which is a collision: bacterial test films are numbered 81 to 174, and train has viral ones of 40 of their 45 numbers.
+number). The names of all 5,232 training and 326 of the 624 test films give 3,893 patients, none of them in both train
+and test; the whole has 4,097. Keyed by the bare number, 143 seem to be on both sides (264 in the whole), which is a
+collision: bacterial test films are numbered 81 to 174, and viral films in train have 40 of their 45 numbers.
 """
 
 import re
@@ -57,14 +57,14 @@ _NAMES = (
 
 
 class Settings(SourceBlock):
-    """Its block in params.yaml."""
+    """The source's block in params.yaml."""
 
     path: PathText | None
     origin: Literal["mendeley", "kaggle"]
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Fill `directory` with the films as they were published (see `sources.raw`).
+    """Fill `directory` with the films as they were published (see `parts.raw`).
 
     Raises:
         UserError: a path, an archive or a download that cannot be used.
@@ -90,7 +90,7 @@ def fetch_mendeley(directory: Path, cache: Path, download: Download = MENDELEY) 
 def film_of(name: str) -> Film:
     """The row of `index.csv` for a film at `…/split/CLASS/file`; its file is `images/split/CLASS/file`.
 
-    A name of no published form makes the film its own patient, and in PNEUMONIA neither bacterial nor viral.
+    A film with a name of no published form is its own patient and, in PNEUMONIA, neither bacterial nor viral.
     """
     split, class_name, file = PurePosixPath(name).parts[-3:]
     match = next((match for pattern in _NAMES if (match := pattern.match(file))), None)
@@ -109,7 +109,7 @@ def _kaggle() -> Path:
         raise UserError(f"datasets.kermany.origin is 'kaggle', which {needs}") from error
     try:
         return Path(kagglehub.dataset_download(KAGGLE))
-    except Exception as error:  # of kagglehub's own, for a missing login or a broken transfer, and of requests
+    except Exception as error:  # kagglehub's own, for a missing login or a broken transfer, or those of requests
         reason = str(error).partition("\n")[0]
         raise UserError(f"{KAGGLE}: Kaggle's download failed ({reason}); run it again, or use 'mendeley'") from error
 

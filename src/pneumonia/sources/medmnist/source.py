@@ -22,7 +22,7 @@ from pneumonia.workers import parallel_map
 
 
 class Settings(SourceBlock):
-    """Its block in params.yaml."""
+    """The source's block in params.yaml."""
 
     size: Literal[28, 64, 128, 224]
 
@@ -37,7 +37,7 @@ DOWNLOADS = {
     128: _published("pneumoniamnist_128.npz", "05b46931834c231683c68f40c47b2971"),
     224: _published("pneumoniamnist_224.npz", "d6a3c71de1b945ea11211b03746c1fe1"),
 }
-"""By the side of the square films, in pixels."""
+"""The archives, by the side of their square films in pixels."""
 
 LABELS = ("normal", "pneumonia")
 
@@ -47,7 +47,7 @@ _OFFICIAL_SPLITS = {"train": "train", "val": "train", "test": "test"}
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Fill `directory` with the films as lossless greyscale PNGs (see `sources.raw`); `val` counts as train.
+    """Fill `directory` with the films as lossless greyscale PNGs (see `parts.raw`); `val` counts as train.
 
     Raises:
         UserError: a download that cannot be used.

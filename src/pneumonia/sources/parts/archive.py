@@ -75,7 +75,7 @@ def _open_zip(archive: Path) -> Iterator[ZipFile]:
 
 
 def _why_refused(info: ZipInfo) -> str | None:
-    path = PureWindowsPath(info.filename)  # takes both separators apart, and knows drives
+    path = PureWindowsPath(info.filename)  # splits at both separators, and knows drives
     if path.anchor or ".." in path.parts:
         return "leads out of the archive"
     if stat.S_ISLNK(info.external_attr >> 16):

@@ -1,4 +1,4 @@
-"""The films of the source that params.yaml names: `fetch(settings, directory, compute)` of `sources/NAME/source.py`."""
+"""Fetches films by `fetch(settings, directory, compute)` of `sources/NAME/source.py`, where params.yaml gives NAME."""
 
 from pathlib import Path
 

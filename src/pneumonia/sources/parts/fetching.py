@@ -90,7 +90,7 @@ def _has_hash(file: Path, download: Download) -> bool:
 
 
 def _root_cause(error: BaseException) -> str:
-    """Requests and urllib3 wrap `Connection refused` in some hundred characters of their own."""
+    """The innermost message: requests and urllib3 wrap `Connection refused` in some hundred characters of their own."""
     while error.__context__ is not None:
         error = error.__context__
     return str(error)

@@ -1,4 +1,4 @@
-"""Films in a folder of the user's: which are taken, and how they are copied."""
+"""Films in a user's folder: which are taken, and how they are copied."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from pneumonia.errors import UserError
 def list_films(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[str], int]:
     """The films below `folder`, as sorted `/`-separated paths relative to it, and how many other entries were ignored.
 
-    Ignored are hidden files and folders, symbolic links (a link may lead anywhere, or in circles) and files that end
+    The others are hidden files and folders, symbolic links (a link may lead anywhere, or in circles) and files that end
     in none of `suffixes` (lower case, with the dot). Films are not opened: a corrupt one is listed too.
 
     Raises:
@@ -37,8 +37,8 @@ def list_films(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[str], int]
 def copy_films(folder: Path, destinations: Mapping[str, Path]) -> None:
     """Copy each film named in `destinations` to its path there, with a progress bar on stderr.
 
-    Real copies, writable ones: DVC makes what is in its cache read-only, and through a hard link it would make the
-    user's own file so.
+    The copies are real and writable: DVC makes what is in its cache read-only, and through a hard link it would make
+    the user's own file so.
 
     Raises:
         UserError: a file that cannot be read or written.

@@ -1,8 +1,9 @@
 """The contract of `data/raw`, which every source fills and `clean` reads.
 
-`index.csv` has a row a film: `file` (relative to the directory), `label` (one of `labels.LABELS`), `patient` (films of
-one patient share it, no two patients do) and `official_split` (`train`, `test`, or empty where the source has none).
-`boxes.csv`, where the source has boxes: `file`, `x`, `y`, `width`, `height` in the film's own pixels from its top left.
+`index.csv` has a row for each film: `file` (relative to the directory), `label` (one of `labels.LABELS`), `patient`
+(films of one patient share it, no two patients do) and `official_split` (`train`, `test`, or empty where the source has
+none). `boxes.csv` is there if the source has boxes, a row for each: `file`, `x`, `y`, `width`, `height`, in the film's
+own pixels from its top left.
 `source.json` says where the films came from.
 """
 

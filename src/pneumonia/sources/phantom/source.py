@@ -1,7 +1,7 @@
 """Procedural chest radiographs from a seed, for a machine without films and without a network.
 
-A patient has one diagnosis and one anatomy; films of a patient differ in pose, exposure and severity. All but the
-opacity (anatomy, pose, exposure, noise, encoding) is drawn alike for every diagnosis: nothing else gives it away.
+A patient has one diagnosis and one anatomy; films of a patient differ in pose, exposure and severity. Anatomy,
+pose, exposure, noise and encoding are drawn alike for every diagnosis: nothing but the opacity gives it away.
 """
 
 import functools
@@ -29,7 +29,7 @@ HAS_BOXES = True
 
 
 class Settings(SourceBlock):
-    """Its block in params.yaml."""
+    """The source's block in params.yaml."""
 
     patients: Annotated[StrictInt, Field(ge=1, le=100_000)]
     image_size: Annotated[StrictInt, Field(ge=64, le=2048)]
@@ -38,23 +38,23 @@ class Settings(SourceBlock):
 
 
 DIAGNOSES = {"normal": 0.27, "bacterial": 0.46, "viral": 0.27}
-"""The shares among patients, about those of the Kermany films."""
+"""The share of patients with each, about as in the Kermany films."""
 
 FILMS_A_PATIENT = [0.72, 0.18, 0.07, 0.03]
-"""The shares of patients with one film to four: 1.41 on average."""
+"""The shares of patients with one to four films: 1.41 films on average."""
 
 SUFFIXES = {"jpeg": "jpeg", "png": "png", "dicom": "dcm"}
 
 CENTRES = [(0.40, -0.46), (0.50, -0.08), (0.55, 0.20), (0.32, 0.16)]
-"""Of consolidations: upper lobe, middle, base at the wall, base at the heart; x outwards."""
+"""The centres of consolidations: upper lobe, middle, base at the wall, base at the heart; x outwards."""
 
 NOISE_GRID = 128
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Make the films of `settings.patients` patients in `directory`, an empty one (see `sources.raw`).
+    """Make the films of `settings.patients` patients in the empty `directory` (see `parts.raw`).
 
-    A film depends on the seed, its patient's number and its own alone: more patients leave the first ones as they are.
+    A film depends only on the seed, its patient's number and its own: more patients leave the first ones as they are.
     """
     (directory / "images").mkdir()
     make = functools.partial(make_patient, settings, directory)
@@ -67,7 +67,7 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
 
 
 def make_patient(settings: Settings, directory: Path, number: int) -> tuple[list[Film], list[Box]]:
-    """Write the films of one patient; their rows of `index.csv` and of `boxes.csv`."""
+    """Write the films of one patient; return their rows of `index.csv` and of `boxes.csv`."""
     rng = _generator(settings.seed, number)
     label = str(rng.choice(list(DIAGNOSES), p=list(DIAGNOSES.values())))
     anatomy = draw_anatomy(rng)
@@ -96,7 +96,7 @@ def render(
 ) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
     """A random film of a patient: grey values 0 to 1, float32 (size, size), and a box in pixels around each opacity.
 
-    The opacity is drawn last of what is random in the picture: with another label it is the same film but for it.
+    Opacities are drawn last of what is random in the picture: with another label the film differs in them alone.
     """
     pose, exposure = draw_pose(rng), draw_exposure(rng)
     chest = draw_chest(anatomy, pose, size)
@@ -105,9 +105,9 @@ def render(
 
 
 def _generator(*key: int) -> np.random.Generator:
-    """Random numbers of their own for (seed, patient) and for (seed, patient, film).
+    """A generator of its own for (seed, patient), and for (seed, patient, film).
 
-    By spawn key: a sequence given as entropy is padded with zeros, so there (seed, patient) is (seed, patient, 0).
+    It takes a spawn key, since entropy is padded with zeros: (seed, patient) would be (seed, patient, 0).
     """
     seed, *spawn_key = key
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=spawn_key)))
@@ -150,7 +150,7 @@ class Consolidation:
     seed: int
 
     def attenuation(self, chest: Chest) -> Map:
-        """What it adds: thick, cloudy, with branches of air in it where bronchi accompany the vessels."""
+        """What attenuation it adds: thick, cloudy, with branches of air in it where bronchi accompany the vessels."""
         rng = np.random.default_rng(self.seed)
         x, y = chest.x - np.float32(self.x), chest.y - np.float32(self.y)
         inside = 1 - np.hypot(x * self.aspect, y / self.aspect) / self.radius
@@ -174,7 +174,7 @@ class Interstitial:
     seed: int
 
     def attenuation(self, chest: Chest) -> Map:
-        """What it adds: patchy haze, a net of lines and cuffs around the vessels, worst around the hilum."""
+        """What attenuation it adds: patchy haze, a net of lines, cuffs around the vessels, worst around the hilum."""
         rng = np.random.default_rng(self.seed)
         size = chest.x.shape[0]
         out = self.side * chest.x
@@ -223,7 +223,7 @@ def _draw_consolidation(rng: np.random.Generator, severity: float, side: int) ->
 
 
 def bounding_box(added: Map) -> tuple[int, int, int, int]:
-    """The box (x, y, width, height), in pixels, around where an opacity adds a tenth or more of its most."""
+    """The box (x, y, width, height), in pixels, around where an opacity adds over a tenth of its maximum."""
     rows, columns = np.nonzero(added > 0.1 * added.max())
     x, y = int(columns.min()), int(rows.min())
     return x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 Map = np.ndarray  # float32 (S, S)
 Places = np.ndarray  # float64 (..., 2), x and y
 
-# Landmarks have x outwards from the midline where both sides share them.
+# Where both sides share landmarks, their x is outwards from the midline.
 # From the apex down the chest wall to the costophrenic angle, along the diaphragm and up the mediastinum.
 LUNG = np.array([(0.25, -0.79), (0.37, -0.755), (0.48, -0.66), (0.60, -0.46), (0.69, -0.16), (0.74, 0.14),
     (0.765, 0.38), (0.772, 0.50), (0.765, 0.55), (0.74, 0.535), (0.66, 0.435), (0.53, 0.36), (0.38, 0.335),
@@ -47,15 +47,15 @@ class Anatomy:
 
     width: float
     height: float  # of the lungs
-    apex: float  # of the heart, outwards
+    apex: float  # of the heart, its shift outwards
     heart: float  # width
-    knob: float  # of the aorta, outwards
-    domes: tuple[float, float]  # of the diaphragm, right and left, downwards
+    knob: float  # of the aorta, its shift outwards
+    domes: tuple[float, float]  # of the diaphragm, right and left, their shifts downwards
     rib_spacing: float
     rib_slope: float
     rib_width: float
     bone: float  # attenuation of a rib
-    vessels: float  # attenuation of a large one
+    vessels: float  # attenuation of a large vessel
     breasts: float  # attenuation, 0 for none
     gastric_bubble: float  # air in it, 0 for none
     soft_tissue: float  # thickness of the chest wall, as attenuation
@@ -97,7 +97,7 @@ class Canvas:
         self.x, self.y = across * back[0, 0] + down * back[1, 0], across * back[0, 1] + down * back[1, 1]
 
     def filled(self, outlines: Iterable[Places], values: Iterable[float] = repeat(1.0)) -> Map:
-        """Inside an outline its value, from 0 to 1; a later one covers those before."""
+        """A map of the outlines, each filled with its value, from 0 to 1; a later one covers those before."""
         image = Image.new("L", (2 * self.size, 2 * self.size))
         pen = ImageDraw.Draw(image)
         for outline, value in zip(outlines, values, strict=False):
@@ -105,7 +105,7 @@ class Canvas:
         return self._map(image)
 
     def segments(self, ends: Places, widths: np.ndarray, values: np.ndarray) -> Map:
-        """Straight pieces (N, 2, 2) with widths and values (N,), the brightest uppermost."""
+        """A map of straight pieces (N, 2, 2) with widths and values (N,), the brightest uppermost."""
         image = Image.new("L", (2 * self.size, 2 * self.size))
         pen = ImageDraw.Draw(image)
         pixels = np.maximum(1, np.rint(widths * self.pose.scale * self.size)).astype(int).tolist()
@@ -115,7 +115,7 @@ class Canvas:
         return self._map(image)
 
     def blurred(self, sharp: Map, sigma: float) -> Map:
-        """A map blurred by many pixels (`sigma` is in places), worked out on a coarser grid."""
+        """The map `sharp`, blurred by many pixels (`sigma` is in units of places), computed on a coarser grid."""
         coarse = max(32, min(self.size, round(3 / sigma)))
         small = np.asarray(Image.fromarray(sharp).resize((coarse, coarse), Image.Resampling.BOX))
         small = gaussian_filter(small, sigma * coarse / 2, mode="nearest")
@@ -175,7 +175,7 @@ def draw_chest(anatomy: Anatomy, pose: Pose, size: int) -> Chest:
 
 
 def _breathed(landmarks: Places, pose: Pose) -> Places:
-    """What lies on the diaphragm rises with expiration, what lies over the hila stays."""
+    """The landmarks after expiration: those on the diaphragm rise, those over the hila stay."""
     x, y = np.moveaxis(landmarks, -1, 0)
     return np.stack([x, y - pose.expiration * np.clip((y + 0.2) / 0.6, 0, 1.2)], axis=-1)
 
@@ -238,7 +238,7 @@ def _spine(canvas: Canvas, anatomy: Anatomy, pose: Pose) -> Map:
 
 
 def _airways(canvas: Canvas, anatomy: Anatomy, pose: Pose) -> Map:
-    """What the air in the windpipe, its two main branches and the stomach takes away."""
+    """The attenuation that air in the windpipe, its two main branches and the stomach takes away."""
     carina = (0.5 * pose.turn, -0.30)
     trachea = _ribbon(np.array([(0.0, -1.4), (0.3 * pose.turn, -0.8), carina]), 0.075)
     right = _ribbon(np.array([carina, (-0.07, -0.20), (-0.15, -0.10)]), 0.052)

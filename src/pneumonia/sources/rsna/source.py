@@ -1,11 +1,11 @@
 """RSNA Pneumonia Detection Challenge 2018: 26,684 DICOM films of children and adults, with boxes around opacities.
 
 Shih et al., Augmenting the National Institutes of Health Chest Radiograph Dataset with Expert Annotations of Possible
-Pneumonia, Radiology: Artificial Intelligence 1(1):e180041, 2019. The films are of Wang et al., ChestX-ray8, CVPR 2017
+Pneumonia, Radiology: Artificial Intelligence 1(1):e180041, 2019. The films are from Wang et al., ChestX-ray8, CVPR 2017
 (NIH Clinical Center).
 
-The challenge names no patients: `PatientID` in a film is its file's name. Which films are of one patient follows from
-the NIH films that they were made of, as `nih_patients.csv` tells. Its test films have no public labels.
+The challenge names no patients: `PatientID` in a film is its file's name. `nih_patients.csv` tells which films are of
+one patient, by the NIH films that they were made from. The challenge's test films have no public labels.
 """
 
 import math
@@ -35,7 +35,7 @@ LABELS_OPACITIES = True
 
 
 class Settings(SourceBlock):
-    """Its block in params.yaml."""
+    """The source's block in params.yaml."""
 
     path: PathText | None
 
@@ -56,16 +56,16 @@ class Challenge:
 
     path: Path
     films: dict[str, str]
-    """By patientId, which is what a film's file is called."""
+    """The films' names, by patientId, which is also the stem of the name."""
     tables: dict[str, str]
-    """By file name."""
+    """The tables' names with their folders, by file name."""
     test_films: int
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Fill `directory` with the films as they were published (see `sources.raw`).
+    """Fill `directory` with the films as they were published (see `parts.raw`).
 
-    Parts of the challenge are common, so a film without a label, or a label without a film, is left out with a warning.
+    Partial copies are common, so a film without a label, or a label without a film, is left out with a warning.
 
     Raises:
         UserError: a path, an archive or a download that cannot be used, or tables that contradict themselves.
@@ -94,7 +94,7 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
 
 
 def find_challenge(path: Path) -> Challenge:
-    """The challenge's files in a folder or zip: at its root, or together in any folder of it.
+    """The challenge's files in a folder or zip: at its root, or together in any folder below.
 
     Raises:
         UserError: no such path, one that cannot be read, or none or several of what it should hold.
@@ -117,7 +117,7 @@ def find_challenge(path: Path) -> Challenge:
 
 
 def cut_to_films(boxes: pd.DataFrame, directory: Path, compute: Compute) -> tuple[pd.DataFrame, list[str]]:
-    """`boxes`, with the columns of `boxes.csv`, cut to the films in `directory`; a warning if that changed any.
+    """`boxes`, with the columns of `boxes.csv`, cut to the films in `directory`, and a warning if that changed any.
 
     Raises:
         UserError: a box without any area in its film.
@@ -156,7 +156,7 @@ def _kaggle() -> Path:
         raise UserError(f"{COMPETITION}: the download {needs}") from error
     try:
         return Path(kagglehub.competition_download(COMPETITION))
-    except Exception as error:  # of kagglehub's own, for a missing login or a broken transfer, and of requests
+    except Exception as error:  # kagglehub's own, for a missing login or a broken transfer, or those of requests
         reason = str(error).partition("\n")[0]
         needs = f"a Kaggle login is needed, and the rules accepted at https://www.kaggle.com/c/{COMPETITION}/rules"
         raise UserError(f"{COMPETITION}: Kaggle's download failed ({reason}); {needs}") from error
@@ -168,7 +168,7 @@ def _copy(path: Path, destinations: dict[str, Path]) -> None:
 
 
 def _read_tables(challenge: Challenge) -> Tables:
-    """Those in the folder or zip; `nih_patients.csv`, which Kaggle's zip lacks, may also lie beside the zip."""
+    """The tables in the folder or zip; `nih_patients.csv`, which Kaggle's zip lacks, may also lie beside the zip."""
     with TemporaryDirectory() as scratch:
         files = {name: Path(scratch) / name for name in (BOXES, CLASSES, PATIENTS) if name in challenge.tables}
         _copy(challenge.path, {challenge.tables[name]: file for name, file in files.items()})
@@ -179,7 +179,7 @@ def _read_tables(challenge: Challenge) -> Tables:
 
 
 def _differences(films: int, boxes: pd.DataFrame) -> list[str]:
-    """From what was published."""
+    """A warning if the counts differ from those published."""
     counts = {"films": films, "films with boxes": boxes["file"].nunique(), "boxes": len(boxes)}
     told = [f"{name} {counts[name]:,} of {number:,}" for name, number in PUBLISHED.items() if counts[name] != number]
     return [f"the films are not those published: {', '.join(told)}"] if told else []

@@ -1,8 +1,8 @@
 """The tables of the RSNA Pneumonia Detection Challenge: what they say of each film, checked against each other.
 
-`stage_2_train_labels.csv` has a row a box (patientId, x, y, width, height, Target), and a row without one for a film
-without boxes; `stage_2_detailed_class_info.csv` (patientId, class) repeats a film as often; `nih_patients.csv`
-(patientId, nih_patient) is no part of the challenge, and optional.
+`stage_2_train_labels.csv` has a row for each box (patientId, x, y, width, height, Target) and for each film without
+boxes. `stage_2_detailed_class_info.csv` (patientId, class) repeats a film as often. `nih_patients.csv` (patientId,
+nih_patient) does not belong to the challenge and is optional.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ CLASSES = "stage_2_detailed_class_info.csv"
 PATIENTS = "nih_patients.csv"
 
 LABELS = {"Normal": "normal", "No Lung Opacity / Not Normal": "not_normal", "Lung Opacity": "opacity"}
-"""What the classes mean."""
+"""The label that each class means."""
 
 _SIDES = ["x", "y", "width", "height"]
 _COLUMNS = {
@@ -32,7 +32,7 @@ class Tables:
     """What is known of the films, by patientId, which is the name of a film's file."""
 
     labels: dict[str, str]
-    """Of the films that are in both tables of the challenge."""
+    """The labels of the films that are in both tables of the challenge."""
     boxes: pd.DataFrame
     """patientId, x, y, width, height, the last four float64, in the films' pixels."""
     patients: dict[str, str]
@@ -61,7 +61,7 @@ def read_tables(files: dict[str, Path]) -> Tables:
 def _read_table(file: Path, columns: list[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(file, dtype=str)
-    except (OSError, ValueError) as error:  # what pandas and decoding raise are ValueErrors
+    except (OSError, ValueError) as error:  # pandas and decoding raise ValueErrors
         raise UserError(f"{file.name}: cannot be read as a table ({' '.join(str(error).split())})") from error
     for column in columns:
         if column not in table:
@@ -78,7 +78,7 @@ def _labels(classes: pd.DataFrame) -> dict[str, str]:
 
 
 def _one_each(rows: pd.DataFrame, file: str) -> dict[str, str]:
-    """The second column of `rows` by the first, of which equal rows may repeat."""
+    """The second column of `rows` by the first; equal rows may repeat."""
     film, value = rows.columns
     rows = rows.drop_duplicates()
     twice = rows.loc[rows[film].duplicated(), film]
