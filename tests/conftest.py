@@ -45,5 +45,5 @@ def empty_database(tmp_path_factory) -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slowest files first, so that both processes end together."""
-    slowest = ("test_pipeline", "test_training", "test_devices")
+    slowest = ("test_pipeline", "test_fitting", "test_devices")
     items.sort(key=lambda item: next((n for n, name in enumerate(slowest) if name in item.nodeid), len(slowest)))

@@ -5,24 +5,22 @@ pose, exposure, noise and encoding are drawn alike for every diagnosis: nothing 
 """
 
 import functools
-import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import pydicom
-import scipy.fft
-from PIL import Image, ImageDraw
+from PIL import Image
 from pydantic import Field, StrictInt
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
-from scipy.ndimage import gaussian_filter
 
 from pneumonia.params.blocks import SourceBlock, Whole
 from pneumonia.params.stages import Compute
 from pneumonia.sources.parts.raw import Box, Film, write_index
-from pneumonia.sources.phantom.thorax import FULL_LUNG, Anatomy, Chest, Map, Pose, draw_anatomy, draw_chest
+from pneumonia.sources.phantom.exposure import draw_exposure, draw_pose, expose
+from pneumonia.sources.phantom.opacities import bounding_box, draw_opacities
+from pneumonia.sources.phantom.thorax import Anatomy, draw_anatomy, draw_chest
 from pneumonia.workers import parallel_map
 
 HAS_BOXES = True
@@ -44,11 +42,6 @@ FILMS_A_PATIENT = [0.72, 0.18, 0.07, 0.03]
 """The shares of patients with one to four films: 1.41 films on average."""
 
 SUFFIXES = {"jpeg": "jpeg", "png": "png", "dicom": "dcm"}
-
-CENTRES = [(0.40, -0.46), (0.50, -0.08), (0.55, 0.20), (0.32, 0.16)]
-"""The centres of consolidations: upper lobe, middle, base at the wall, base at the heart; x outwards."""
-
-NOISE_GRID = 128
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
@@ -134,174 +127,3 @@ def _dicom(grey: np.ndarray, identity: str, rng: np.random.Generator) -> FileDat
     film.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
     film.PixelData = (4095 - stored if inverted else stored).tobytes()
     return film
-
-
-@dataclass(frozen=True)
-class Consolidation:
-    """A part of a lobe whose alveoli are full of fluid."""
-
-    x: float
-    y: float
-    radius: float
-    aspect: float
-    density: float  # share of the air that is replaced
-    softness: float  # of the border, share of the radius
-    fissure: float | None  # how far below the centre the lobe ends, shares of the radius
-    seed: int
-
-    def attenuation(self, chest: Chest) -> Map:
-        """What attenuation it adds: thick, cloudy, with branches of air in it where bronchi accompany the vessels."""
-        rng = np.random.default_rng(self.seed)
-        x, y = chest.x - np.float32(self.x), chest.y - np.float32(self.y)
-        inside = 1 - np.hypot(x * self.aspect, y / self.aspect) / self.radius
-        size = chest.x.shape[0]
-        inside += 0.20 * _noise(rng, size, 2, 5) + 0.10 * _noise(rng, size, 6, 14)
-        mask = 0.5 + 0.5 * np.tanh(2 * inside / self.softness)
-        if self.fissure is not None:
-            mask *= 0.5 + 0.5 * np.tanh((self.fissure * self.radius - y + 0.15 * x) / 0.015)
-        clouds = 1 + 0.08 * _noise(rng, size, 4, 24)
-        return FULL_LUNG * self.density * chest.air * mask * clouds * (1 - 0.55 * chest.vessels)
-
-
-@dataclass(frozen=True)
-class Interstitial:
-    """Thickened walls around bronchi, vessels and alveoli of one lung."""
-
-    side: int  # −1 the right lung, 1 the left
-    y: float  # where it is worst
-    spread: float
-    density: float
-    seed: int
-
-    def attenuation(self, chest: Chest) -> Map:
-        """What attenuation it adds: patchy haze, a net of lines, cuffs around the vessels, worst around the hilum."""
-        rng = np.random.default_rng(self.seed)
-        size = chest.x.shape[0]
-        out = self.side * chest.x
-        place = np.exp(-(((out - 0.38) / 0.36) ** 2) - ((chest.y - np.float32(self.y)) / self.spread) ** 2)
-        patches = np.clip(0.85 + 0.35 * _noise(rng, size, 1, 5), 0, 2)
-        net = sum(np.exp(-((_noise(rng, size, low, 2 * low) / 0.35) ** 2)) for low in (9, 16))
-        pattern = 0.40 + 0.55 * net + 0.25 * chest.vessels
-        return FULL_LUNG * self.density * chest.air * (out > 0) * place * patches * pattern
-
-
-Opacity = Consolidation | Interstitial
-
-
-def draw_opacities(rng: np.random.Generator, label: str) -> list[Opacity]:
-    """The opacities of a film: one or two consolidations (`bacterial`), both lungs (`viral`), else none.
-
-    Severity runs from what a reader may miss to what nobody does.
-    """
-    severity = rng.beta(1.3, 1.3)
-    if label == "bacterial":
-        first = rng.choice([-1, 1])
-        number = 1 if rng.random() < 0.7 else 2
-        return [_draw_consolidation(rng, severity, side) for side in (first, -first)[:number]]
-    if label == "viral":
-        y, spread = rng.uniform(-0.1, 0.15), rng.uniform(0.35, 0.55)
-        densities = ((0.24 + 0.40 * severity) * rng.uniform(0.75, 1.25, 2)).tolist()
-        return [
-            Interstitial(side, y, spread, density, int(rng.integers(2**31)))
-            for side, density in zip((-1, 1), densities, strict=True)
-        ]
-    return []
-
-
-def _draw_consolidation(rng: np.random.Generator, severity: float, side: int) -> Consolidation:
-    x, y = CENTRES[rng.integers(len(CENTRES))] + rng.normal(0, 0.05, 2)
-    return Consolidation(
-        x=side * x,
-        y=y,
-        radius=rng.uniform(0.21, 0.32) * (0.85 + 0.40 * severity),
-        aspect=rng.uniform(0.8, 1.25),
-        density=(0.46 + 0.46 * severity) * rng.uniform(0.85, 1.15),
-        softness=rng.uniform(0.25, 0.55),
-        fissure=rng.uniform(0.1, 0.6) if rng.random() < 0.35 else None,
-        seed=int(rng.integers(2**31)),
-    )
-
-
-def bounding_box(added: Map) -> tuple[int, int, int, int]:
-    """The box (x, y, width, height), in pixels, around where an opacity adds over a tenth of its maximum."""
-    rows, columns = np.nonzero(added > 0.1 * added.max())
-    x, y = int(columns.min()), int(rows.min())
-    return x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1
-
-
-def _noise(rng: np.random.Generator, size: int, low: float, high: float) -> Map:
-    """Noise of zero mean and unit deviation with `low` to `high` waves across the film, whatever its size."""
-    spectrum = scipy.fft.rfft2(rng.standard_normal((NOISE_GRID, NOISE_GRID), dtype=np.float32))
-    waves = np.hypot(np.fft.fftfreq(NOISE_GRID)[:, None], np.fft.rfftfreq(NOISE_GRID)) * NOISE_GRID
-    band = np.exp(-((waves / high) ** 2)) - np.exp(-((waves / low) ** 2))
-    noise = scipy.fft.irfft2(spectrum * band)
-    noise = Image.fromarray((noise / noise.std()).astype(np.float32))
-    return np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC))
-
-
-def draw_pose(rng: np.random.Generator) -> Pose:
-    """A random pose, as a technician's care leaves it."""
-    return Pose(
-        rotation=rng.normal(0, 0.035),
-        scale=rng.uniform(0.93, 1.08),
-        shift=(rng.normal(0, 0.025), rng.normal(0, 0.025)),
-        turn=rng.normal(0, 0.02),
-        expiration=0.16 * rng.beta(1.4, 3.0),
-    )
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """The technique of one film."""
-
-    level: float  # the attenuation shown as mid-grey
-    contrast: float
-    gamma: float
-    blur: float  # of the detector, 1/256 of the film
-    noise: float  # standard deviation in the lungs, as attenuation
-    collimation: tuple[float, float, float, float]  # borders left, top, right, bottom, shares of the film
-    marker: str  # a lead letter beside the patient's right or left shoulder, or none
-    seed: int
-
-
-def draw_exposure(rng: np.random.Generator) -> Exposure:
-    """A random technique, of the same distribution for every diagnosis."""
-    return Exposure(
-        level=rng.normal(0.50, 0.02),
-        contrast=rng.uniform(4.1, 5.1),
-        gamma=rng.uniform(0.85, 1.2),
-        blur=rng.uniform(0.4, 0.9),
-        noise=rng.uniform(0.006, 0.020),
-        collimation=tuple((rng.uniform(0, 0.04, 4) * (rng.random(4) < 0.3)).tolist()),
-        marker=str(rng.choice(["L", "R", ""], p=[0.45, 0.35, 0.2])),
-        seed=int(rng.integers(2**31)),
-    )
-
-
-def expose(attenuation: Map, exposure: Exposure) -> Map:
-    """The film's grey values, 0 (black) to 1, float32 (S, S)."""
-    size = len(attenuation)
-    rng = np.random.default_rng(exposure.seed)
-    seen = gaussian_filter(attenuation, exposure.blur * size / 256, truncate=3)
-    grain = gaussian_filter(rng.standard_normal(seen.shape, dtype=np.float32), 0.6, truncate=2.5) * 2
-    seen += exposure.noise * grain * np.exp(0.9 * (seen - 0.2))  # fewer photons, more noise
-    grey = _response(seen, exposure)
-    if exposure.marker:
-        grey = np.maximum(grey, _marker(exposure.marker, size))
-    left, top, right, bottom = (round(share * size) for share in exposure.collimation)
-    grey[:top] = grey[size - bottom :] = grey[:, :left] = grey[:, size - right :] = 0
-    return grey
-
-
-def _response(seen: Map, exposure: Exposure) -> Map:
-    """The characteristic curve: straight in the middle, flat where there is too much or too little light."""
-    curve = 0.5 + 0.5 * np.tanh(exposure.contrast / 2 * (seen - exposure.level))
-    black = 0.5 + 0.5 * math.tanh(exposure.contrast / 2 * (0.02 - exposure.level))
-    return np.clip((curve - black) / (0.97 - black), 0, 1) ** exposure.gamma
-
-
-def _marker(letter: str, size: int) -> Map:
-    image = Image.new("L", (size, size))
-    x = 0.90 if letter == "L" else 0.06
-    ImageDraw.Draw(image).text((x * size, 0.06 * size), letter, fill=240, font_size=max(8, size // 18))
-    return np.asarray(image, dtype=np.float32) / 255
