@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pneumonia.models.parts.building import build_network
+from pneumonia.models.shared.building import build_network
 from pneumonia.params.load import load_params
 from pneumonia.training.devices import describe, has_fast_bfloat16
 from pneumonia.training.learner import compile_learner, make_learner, plain_inputs

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pneumonia.errors import exit_on_user_error
 from pneumonia.params.load import load_params
-from pneumonia.sources.parts.download import download
+from pneumonia.sources.shared.download import download
 
 if __name__ == "__main__":
     with exit_on_user_error():

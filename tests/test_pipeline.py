@@ -343,9 +343,9 @@ TOY_NETWORK = '''
 
 from __future__ import annotations
 
-from pneumonia.models.parts.ends import UNIT, film_input, probabilities
-from pneumonia.models.parts.lazy_keras import keras, layers
-from pneumonia.models.parts.settings import Scratch
+from pneumonia.models.shared.ends import UNIT, film_input, probabilities
+from pneumonia.models.shared.lazy_keras import keras, layers
+from pneumonia.models.shared.settings import Scratch
 from pneumonia.params.blocks import Positive
 
 INPUT_SIZE = 64
@@ -358,7 +358,7 @@ class Settings(Scratch):
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models.parts.building`)."""
+    """The network (see `models.shared.building`)."""
     film, x = film_input(image_size, UNIT)
     x = layers.AveragePooling2D(settings.pool)(x)
     return keras.Model(film, probabilities(layers.Flatten()(x), outputs), name="toy")
@@ -373,7 +373,7 @@ from PIL import Image
 
 from pneumonia.params.blocks import Positive, SourceBlock
 from pneumonia.params.stages import Compute
-from pneumonia.sources.parts.raw import Film, write_index
+from pneumonia.sources.shared.raw import Film, write_index
 
 
 class Settings(SourceBlock):
@@ -383,7 +383,7 @@ class Settings(SourceBlock):
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Write the films into `directory` (see `sources.parts.raw`)."""
+    """Write the films into `directory` (see `sources.shared.raw`)."""
     rows = []
     for number in range(settings.films):
         grey = np.random.default_rng(number).integers(60, 120, (80, 80), np.uint8)

@@ -6,7 +6,7 @@ from PIL import Image
 from pneumonia.annotations.boxes import by_confidence, follow, iou, paint, rescale
 from pneumonia.preparation.cleaning.clean import clean
 from pneumonia.radiographs.read import resize
-from pneumonia.sources.parts.raw import Box, Film, write_index
+from pneumonia.sources.shared.raw import Box, Film, write_index
 from pneumonia.training.augmentation import Augment, draw_pose_and_tone
 
 SIZE, FILMS = 96, 64

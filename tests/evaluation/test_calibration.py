@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,12 +15,6 @@ def test_the_temperature_by_which_a_network_is_too_sure_is_found(classes, temper
     too_sure = scale(right, 1 / temperature)
     assert fit_temperature(truth, too_sure) == pytest.approx(temperature, rel=0.05)
     assert scale(too_sure, temperature) == pytest.approx(right)
-
-
-def test_two_classes_are_the_sigmoid_of_the_scaled_logit():
-    scaled = scale(np.array([[0.2, 0.8]]), 2.0)[0]
-    assert scaled[1] == pytest.approx(1 / (1 + math.exp(-math.log(0.8 / 0.2) / 2)))
-    assert scale(np.array([[1.0, 0.0]]), 4.0).sum() == pytest.approx(1)
 
 
 def test_films_that_are_all_right_do_not_make_the_temperature_zero():

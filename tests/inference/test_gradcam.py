@@ -10,9 +10,9 @@ import pytest
 from keras import layers
 
 from pneumonia.inference.gradcam import grad_cam, lay_heat_over
-from pneumonia.models.parts.building import build_network
-from pneumonia.models.parts.ends import probabilities
-from pneumonia.models.parts.head import find_head
+from pneumonia.models.shared.building import build_network
+from pneumonia.models.shared.ends import probabilities
+from pneumonia.models.shared.head import find_head
 from pneumonia.params.choices import networks
 
 from ..conftest import REPOSITORY, slow_but

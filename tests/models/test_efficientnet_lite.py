@@ -8,8 +8,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from pneumonia.models.efficientnet_lite.network import efficientnet_lite0
-from pneumonia.models.parts.building import build_network
-from pneumonia.models.parts.torch_file import read_torch_file
+from pneumonia.models.shared.building import build_network
+from pneumonia.models.shared.torch_file import read_torch_file
 
 PALACE, DAISY = 698, 985
 

@@ -5,8 +5,8 @@ import pytest
 from pneumonia.annotations.boxes import iou
 from pneumonia.errors import UserError
 from pneumonia.models.centernet.network import BACKBONES
-from pneumonia.models.parts.building import build_network
-from pneumonia.models.parts.head import find_head
+from pneumonia.models.shared.building import build_network
+from pneumonia.models.shared.head import find_head
 from pneumonia.training.box_targets import BoxTargets
 from pneumonia.training.fitting import _phases
 from pneumonia.training.learner import compile_learner, make_learner, plain_inputs

@@ -7,9 +7,9 @@ from pneumonia.evaluation.receptive_field import summary
 from pneumonia.models.alexnet import network as alexnet
 from pneumonia.models.cnn import network as cnn
 from pneumonia.models.googlenet import network as googlenet
-from pneumonia.models.parts.building import build_network
-from pneumonia.models.parts.ends import STANDARDISED, film_input, probabilities
-from pneumonia.models.parts.head import find_head
+from pneumonia.models.shared.building import build_network
+from pneumonia.models.shared.ends import STANDARDISED, film_input, probabilities
+from pneumonia.models.shared.head import find_head
 from pneumonia.params.choices import networks
 from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumonia.models.parts.building import build_network
+from pneumonia.models.shared.building import build_network
 from pneumonia.training.fitting import train
 
 WEIGHTS = Path(__file__).parents[3] / "shared" / "data" / "keras"

@@ -14,8 +14,8 @@ import pytest
 
 from pneumonia.params.stages import Compute
 from pneumonia.radiographs.deidentification import SALT_FILE, patient_hash, pseudonym
-from pneumonia.sources.parts.raw import BOX_COLUMNS
 from pneumonia.sources.rsna.source import cut_to_films
+from pneumonia.sources.shared.raw import BOX_COLUMNS
 
 from ..conftest import write_params
 from ..dicom_files import dicom, saved

@@ -6,7 +6,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.sources.parts.archive import extract_members, list_members
+from pneumonia.sources.shared.archive import extract_members, list_members
 
 
 def write_zip(path: Path, members: dict[str, bytes]) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.sources.parts.fetching import Download, cache_directory, fetch_file, provenance
+from pneumonia.sources.shared.fetching import Download, cache_directory, fetch_file, provenance
 
 BODY = bytes(range(256)) * 8192  # 2 MiB, more than one chunk
 SHA256 = hashlib.sha256(BODY).hexdigest()

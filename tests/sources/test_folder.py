@@ -8,7 +8,7 @@ import pytest
 from pneumonia.errors import UserError
 from pneumonia.radiographs.deidentification import pseudonym
 from pneumonia.sources.folder import source as folder
-from pneumonia.sources.parts.raw import read_index
+from pneumonia.sources.shared.raw import read_index
 
 from ..dicom_files import dicom
 from .settings import settings

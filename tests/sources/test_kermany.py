@@ -10,8 +10,8 @@ import pytest
 
 from pneumonia.errors import UserError
 from pneumonia.sources.kermany import source as kermany
-from pneumonia.sources.parts.fetching import Download
-from pneumonia.sources.parts.raw import read_index
+from pneumonia.sources.shared.fetching import Download
+from pneumonia.sources.shared.raw import read_index
 
 from .settings import settings
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from pneumonia.errors import UserError
 from pneumonia.sources.medmnist import source as medmnist
-from pneumonia.sources.parts.fetching import Download
-from pneumonia.sources.parts.raw import read_index
+from pneumonia.sources.shared.fetching import Download
+from pneumonia.sources.shared.raw import read_index
 
 LABELS = {"train": [1, 0, 1], "val": [0], "test": [1, 0]}
 

@@ -9,9 +9,9 @@ import pytest
 
 from pneumonia.params.stages import Compute
 from pneumonia.radiographs.read import read_radiograph
-from pneumonia.sources.parts.raw import read_index
 from pneumonia.sources.phantom import source as phantom
 from pneumonia.sources.phantom.thorax import Pose, draw_anatomy, draw_chest
+from pneumonia.sources.shared.raw import read_index
 
 from .settings import settings
 

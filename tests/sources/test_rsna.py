@@ -14,8 +14,8 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 
 from pneumonia.errors import UserError
 from pneumonia.preparation.cleaning.clean import clean
-from pneumonia.sources.parts.raw import read_index
 from pneumonia.sources.rsna import source as rsna
+from pneumonia.sources.shared.raw import read_index
 
 from .settings import settings
 

@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumonia.preparation.packed.films import FilmBatches
 from pneumonia.training.batches import TrainingBatches
 
 APPLY_TO = "train.augmentation.apply_to"
@@ -94,11 +93,6 @@ def test_blends_lie_between_the_two_films_in_grey_target_and_weight(images, rows
     assert set(np.unique(inputs["image"][:, 0, 0, 0])) - {50, 75, 125}
     assert ((target >= 0) & (target <= 1)).all()
     assert ((weight >= 0.5) & (weight <= 2)).all()
-
-
-def test_films_to_predict_on_keep_their_order(images):
-    feed = FilmBatches(images, np.array([7, 1, 4]), batch_size=2)
-    assert [film[0, 0, 0] for number in range(2) for film in feed[number][0]] == [7, 1, 4]
 
 
 def test_some_films_keep_their_class_in_the_surroundings_of_another(images, rows, make_params):

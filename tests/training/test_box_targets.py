@@ -2,8 +2,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pneumonia.models.parts.head import find_head
-from pneumonia.preparation.packed.films import read_boxes
+from pneumonia.models.shared.head import find_head
 from pneumonia.training.augmentation import Augment
 from pneumonia.training.batches import TrainingBatches
 from pneumonia.training.box_targets import BoxTargets
@@ -13,14 +12,6 @@ POSES = {"train.augmentation.horizontal_flip": True, "train.augmentation.rotatio
 TONES = {
     f"train.augmentation.{name}": 0 for name in ("gamma", "contrast", "brightness", "noise", "blur", "compression")
 }
-
-
-def test_each_row_has_the_boxes_of_its_film(tmp_path):
-    pd.DataFrame({"file": ["007.dcm", "a.dcm", "b.dcm"]}).to_csv(tmp_path / "index.csv", index=False)
-    rows = [["b.dcm", 1, 2, 3, 4], ["007.dcm", 5, 6, 7, 8], ["b.dcm", 9, 8, 7, 6]]
-    pd.DataFrame(rows, columns=["file", "x", "y", "width", "height"]).to_csv(tmp_path / "boxes.csv", index=False)
-    boxes = read_boxes(tmp_path)
-    assert [each.tolist() for each in boxes] == [[[5, 6, 7, 8]], [], [[1, 2, 3, 4], [9, 8, 7, 6]]]
 
 
 def test_the_maps_of_a_batch_show_where_its_films_are_bright(make_params):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.models.parts.building import build_network
+from pneumonia.models.shared.building import build_network
 from pneumonia.params.load import load_params
 from pneumonia.training.fitting import Phase, freeze, set_initial_bias, train
 from pneumonia.training.history import plateaus

@@ -1,6 +1,6 @@
 """The networks and sources that `params.yaml` may choose from, each found in a folder of its own.
 
-`models/NAME/network.py` has `Settings`, `INPUT_SIZE` and `build`; a localiser has `HEAD` too (see `models.parts.head`).
+`models/NAME/network.py` has `Settings`, `INPUT_SIZE` and `build`; a localiser also has `HEAD` (`models.shared.head`).
 `sources/NAME/source.py` has `Settings` and `fetch`. It has `HAS_BOXES = True` where it gives boxes around opacities,
 and `LABELS_OPACITIES = True` where its labels say whether a film shows an opacity, and not what that is. None of them
 imports Keras before it builds, so their settings are checked at once.

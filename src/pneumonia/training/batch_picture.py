@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pneumonia.models.parts.head import find_head
+from pneumonia.models.shared.head import find_head
 from pneumonia.params.load import Params
 from pneumonia.training.augmentation import Augment
 from pneumonia.training.batches import TrainingBatches

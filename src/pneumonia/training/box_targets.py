@@ -3,7 +3,7 @@
 import numpy as np
 
 from pneumonia.annotations.boxes import follow
-from pneumonia.models.parts.head import Head
+from pneumonia.models.shared.head import Head
 
 
 class BoxTargets:

@@ -14,7 +14,7 @@ from pneumonia.outputs import fingerprint, whole_file
 from pneumonia.params.load import Params
 from pneumonia.params.paths import user_path
 
-CODE = ("training", "models/parts", "models/{model}", "preparation/packed", "annotations", "radiographs/jpeg_table.py")
+CODE = ("training", "models/shared", "models/{model}", "preparation/packed", "annotations", "radiographs/jpeg_table.py")
 """The code in this package that training runs: the dependencies of `train` in dvc.yaml."""
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.errors import UserError
-from pneumonia.models.parts.building import Network, build_network
-from pneumonia.models.parts.head import find_head
-from pneumonia.models.parts.pretrained import FIRST_HEAD_LAYER
-from pneumonia.models.parts.settings import Pretrained
+from pneumonia.models.shared.building import Network, build_network
+from pneumonia.models.shared.head import find_head
+from pneumonia.models.shared.pretrained import FIRST_HEAD_LAYER
+from pneumonia.models.shared.settings import Pretrained
 from pneumonia.params.load import Params
 from pneumonia.params.stages import Train
 from pneumonia.preparation.packed.films import class_numbers

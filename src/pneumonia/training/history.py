@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from pneumonia.errors import UserError
-from pneumonia.models.parts.building import Network
+from pneumonia.models.shared.building import Network
 from pneumonia.params.stages import Train
 from pneumonia.training.checkpoint import State
 

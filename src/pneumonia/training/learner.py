@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from pneumonia.models.parts.head import Head
+from pneumonia.models.shared.head import Head
 from pneumonia.params.stages import Train
 from pneumonia.training.augmentation import TONE, Augment
 from pneumonia.training.optimization import make_loss, make_optimizer
@@ -50,7 +50,7 @@ class Learner(keras.Model):
 
 
 class LocalisingLearner(Learner):
-    """A model with two outputs, a map of where opacities are and the film's probability: see `models.parts.head`."""
+    """A model with two outputs, a map of where opacities are and the film's probability: see `models.shared.head`."""
 
     head: Head
 

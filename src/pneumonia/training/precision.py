@@ -7,8 +7,8 @@ import time
 import keras
 import numpy as np
 
-from pneumonia.models.parts.building import build_network
-from pneumonia.models.parts.head import find_head
+from pneumonia.models.shared.building import build_network
+from pneumonia.models.shared.head import find_head
 from pneumonia.params.load import Params
 from pneumonia.training.batches import targets
 from pneumonia.training.devices import gpus, has_fast_bfloat16, process

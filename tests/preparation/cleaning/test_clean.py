@@ -12,7 +12,7 @@ from pneumonia.errors import UserError
 from pneumonia.params.load import Params, load_params
 from pneumonia.preparation.cleaning.clean import clean
 from pneumonia.radiographs.read import resize
-from pneumonia.sources.parts.raw import Box, Film, write_index
+from pneumonia.sources.shared.raw import Box, Film, write_index
 
 from ...dicom_files import dicom
 

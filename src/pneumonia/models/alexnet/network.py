@@ -5,10 +5,10 @@ the paper's first weights and biases. 60,965,224 parameters at 227 × 227 and 1,
 
 from __future__ import annotations
 
-from pneumonia.models.parts.ends import Scale, film_input, probabilities
-from pneumonia.models.parts.lazy_keras import keras, layers
-from pneumonia.models.parts.local_response import local_response
-from pneumonia.models.parts.settings import Scratch
+from pneumonia.models.shared.ends import Scale, film_input, probabilities
+from pneumonia.models.shared.lazy_keras import keras, layers
+from pneumonia.models.shared.local_response import local_response
+from pneumonia.models.shared.settings import Scratch
 
 Settings = Scratch
 INPUT_SIZE = 227  # as published
@@ -16,7 +16,7 @@ CENTRED = Scale((1.0,) * 3, (-127.5,) * 3)  # the paper subtracts the mean pictu
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network with random weights (see `models.parts.building`); `weights` is None: Keras has no published ones.
+    """The network with random weights (see `models.shared.building`); `weights` is None: Keras has no published ones.
 
     Raises:
         ValueError: `image_size` is under 67: the poolings leave nothing of it.

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from pneumonia.models.parts.head import Head
-from pneumonia.models.parts.lazy_keras import keras, ops
+from pneumonia.models.shared.head import Head
+from pneumonia.models.shared.lazy_keras import keras, ops
 
 EDGES = slice(1, 5)
 STRIDE = 8

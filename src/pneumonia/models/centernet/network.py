@@ -13,8 +13,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from pneumonia.models.centernet.centers import HEAD, STRIDE
-from pneumonia.models.parts.lazy_keras import keras, layers, ops
-from pneumonia.models.parts.settings import Alpha
+from pneumonia.models.shared.lazy_keras import keras, layers, ops
+from pneumonia.models.shared.settings import Alpha
 from pneumonia.params.blocks import NetworkBlock, Share
 
 __all__ = ["HEAD", "INPUT_SIZE", "Settings", "build"]
@@ -50,7 +50,7 @@ Loss for Dense Object Detection, ICCV 2017, section 3.3)."""
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models.parts.building`) with two outputs: the map float32 (B, S / 8, S / 8, 6), and the film's
+    """The network (see `models.shared.building`) with two outputs: the map float32 (B, S / 8, S / 8, 6), and the film's
     `probability` (B, 1), which is the backbone's own.
 
     Raises:

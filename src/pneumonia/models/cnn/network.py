@@ -5,9 +5,9 @@ At 299 × 299 it has 1,321,953 parameters, 1,319,329 of them trainable.
 
 from __future__ import annotations
 
-from pneumonia.models.parts.ends import UNIT, film_input, probabilities
-from pneumonia.models.parts.lazy_keras import keras, layers
-from pneumonia.models.parts.settings import Scratch
+from pneumonia.models.shared.ends import UNIT, film_input, probabilities
+from pneumonia.models.shared.lazy_keras import keras, layers
+from pneumonia.models.shared.settings import Scratch
 
 Settings = Scratch
 INPUT_SIZE = 299  # as in the notebooks on the Kermany films
@@ -15,7 +15,7 @@ BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 needs some hundred steps before validat
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network with random weights (see `models.parts.building`); `weights` is None, there are no published ones.
+    """The network with random weights (see `models.shared.building`); `weights` is None, there are no published ones.
 
     Raises:
         ValueError: `image_size` is under 64: six halvings leave nothing of it.

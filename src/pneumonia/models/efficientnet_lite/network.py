@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
-from pneumonia.models.parts.ends import SYMMETRIC
-from pneumonia.models.parts.lazy_keras import keras, layers
-from pneumonia.models.parts.pretrained import build_pretrained
-from pneumonia.models.parts.settings import Pretrained
-from pneumonia.models.parts.torch_file import read_torch_file
+from pneumonia.models.shared.ends import SYMMETRIC
+from pneumonia.models.shared.lazy_keras import keras, layers
+from pneumonia.models.shared.pretrained import build_pretrained
+from pneumonia.models.shared.settings import Pretrained
+from pneumonia.models.shared.torch_file import read_torch_file
 
 Settings = Pretrained
 INPUT_SIZE = 224  # as published
@@ -23,7 +23,7 @@ STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3)
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models.parts.building`). The authors' scale, (x - 127) / 128, differs from ours by 0.008."""
+    """The network (see `models.shared.building`). The authors' scale, (x - 127) / 128, differs from ours by 0.008."""
     return build_pretrained(efficientnet_lite0, SYMMETRIC, 32, settings, image_size, outputs, weights)
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pydantic import StrictBool
 
-from pneumonia.models.parts.ends import SYMMETRIC, film_input, probabilities
-from pneumonia.models.parts.lazy_keras import keras, layers
-from pneumonia.models.parts.local_response import local_response
-from pneumonia.models.parts.settings import Scratch
+from pneumonia.models.shared.ends import SYMMETRIC, film_input, probabilities
+from pneumonia.models.shared.lazy_keras import keras, layers
+from pneumonia.models.shared.local_response import local_response
+from pneumonia.models.shared.settings import Scratch
 
 
 class Settings(Scratch):
@@ -36,7 +36,7 @@ WITH_AUXILIARY_HEAD = ("4a", "4d")
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network with random weights (see `models.parts.building`); `weights` is None: Keras has no published ones.
+    """The network with random weights (see `models.shared.building`); `weights` is None: Keras has no published ones.
 
     With `settings.auxiliary_heads` the outputs are the network's own, then those of its two auxiliary heads.
 

@@ -4,9 +4,9 @@ CVPR 2016) at half its width. 2.8 M parameters.
 
 from __future__ import annotations
 
-from pneumonia.models.parts.ends import UNIT, film_input, probabilities
-from pneumonia.models.parts.lazy_keras import keras, layers
-from pneumonia.models.parts.settings import Scratch
+from pneumonia.models.shared.ends import UNIT, film_input, probabilities
+from pneumonia.models.shared.lazy_keras import keras, layers
+from pneumonia.models.shared.settings import Scratch
 
 Settings = Scratch
 INPUT_SIZE = 128  # where it costs a CPU little
@@ -14,7 +14,7 @@ BATCH_NORM_MOMENTUM = 0.97  # with 0.99 the mean takes some hundred steps to set
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network with random weights (see `models.parts.building`); `weights` is None, there are no published ones.
+    """The network with random weights (see `models.shared.building`); `weights` is None, there are no published ones.
 
     Raises:
         ValueError: `image_size` is under 32: five halvings leave nothing of it.

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from pneumonia.annotations.boxes import paint
-from pneumonia.models.parts.head import Head
-from pneumonia.models.parts.lazy_keras import keras, ops
+from pneumonia.models.shared.head import Head
+from pneumonia.models.shared.lazy_keras import keras, ops
 
 MASK_THRESHOLD = 0.5
 """The least probability of a pixel that belongs to a component."""

@@ -9,10 +9,10 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
-from pneumonia.models.parts.ends import UNIT, film_input
-from pneumonia.models.parts.lazy_keras import keras, layers
-from pneumonia.models.parts.settings import Scratch
 from pneumonia.models.resnet_seg.masks import HEAD
+from pneumonia.models.shared.ends import UNIT, film_input
+from pneumonia.models.shared.lazy_keras import keras, layers
+from pneumonia.models.shared.settings import Scratch
 
 __all__ = ["HEAD", "INPUT_SIZE", "Settings", "build"]
 
@@ -29,7 +29,7 @@ BATCH_NORM_MOMENTUM = 0.9  # as in those notebooks; with 0.99 the mean takes som
 
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models.parts.building`) with two outputs: the mask float32 (B, S, S, 1), and its maximum, the
+    """The network (see `models.shared.building`) with two outputs: the mask float32 (B, S, S, 1), and its maximum, the
     `probability` (B, 1).
 
     Raises:

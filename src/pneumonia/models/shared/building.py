@@ -2,7 +2,7 @@
 
 Every network takes grey films (B, S, S, 1), values 0 to 255, and brings them to the scale that its weights expect. Its
 layer `probability` gives float32 probabilities: with two classes that of the second, (B, 1), else those of all classes,
-(B, C). Networks for the task `localize` also give a map, from a layer `map`: see `models.parts.head`. A network is one
+(B, C). Networks for the task `localize` also give a map, from a layer `map`: see `models.shared.head`. A network is one
 flat graph of Keras' own layers and operations, so a saved one loads without this package.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import keras
 
 from pneumonia.errors import UserError
-from pneumonia.models.parts.weights import load_weights
+from pneumonia.models.shared.weights import load_weights
 from pneumonia.params.choices import network
 from pneumonia.params.load import Params
 from pneumonia.params.paths import user_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pneumonia.models.parts.lazy_keras import keras, layers
+from pneumonia.models.shared.lazy_keras import keras, layers
 
 
 class Scale(NamedTuple):

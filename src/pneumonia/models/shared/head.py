@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pneumonia.models.parts.lazy_keras import keras
+from pneumonia.models.shared.lazy_keras import keras
 from pneumonia.params.choices import network
 
 

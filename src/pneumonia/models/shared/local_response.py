@@ -4,7 +4,7 @@ NeurIPS 2012, section 3.3).
 
 from __future__ import annotations
 
-from pneumonia.models.parts.lazy_keras import keras, ops
+from pneumonia.models.shared.lazy_keras import keras, ops
 
 NEIGHBOURS, OFFSET, SLOPE, EXPONENT = 5, 2.0, 1e-4, 0.75
 """n, k, α and β of the paper."""

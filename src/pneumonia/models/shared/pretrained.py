@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
-from pneumonia.models.parts.ends import Scale, film_input, probabilities
-from pneumonia.models.parts.lazy_keras import keras, layers
-from pneumonia.models.parts.settings import Pretrained
+from pneumonia.models.shared.ends import Scale, film_input, probabilities
+from pneumonia.models.shared.lazy_keras import keras, layers
+from pneumonia.models.shared.settings import Pretrained
 
 FIRST_HEAD_LAYER = "head_pool"
 BATCH_NORM_MOMENTUM = 0.9  # from random weights: Keras' 0.99 needs some hundred steps before validation means anything

@@ -20,7 +20,7 @@ from pneumonia.params.load import Params
 from pneumonia.params.stages import Compute
 from pneumonia.preparation.cleaning.clean_one import FACTS, pack_film, pixel_hashes
 from pneumonia.preparation.cleaning.report import reason_kind, write_report
-from pneumonia.sources.parts.raw import BOX_COLUMNS, INDEX_COLUMNS, read_index
+from pneumonia.sources.shared.raw import BOX_COLUMNS, INDEX_COLUMNS, read_index
 from pneumonia.workers import parallel_map
 
 log = logging.getLogger(__name__)

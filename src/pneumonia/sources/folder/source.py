@@ -16,8 +16,8 @@ from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_path
 from pneumonia.params.stages import Compute
 from pneumonia.radiographs.deidentification import patient_hash
-from pneumonia.sources.parts.folder_listing import copy_films, list_films
-from pneumonia.sources.parts.raw import Film, write_index
+from pneumonia.sources.shared.folder_listing import copy_films, list_films
+from pneumonia.sources.shared.raw import Film, write_index
 
 
 class Settings(SourceBlock):
@@ -45,7 +45,7 @@ _LAYOUT = "class/*.{jpg,jpeg,png,dcm} or split/class/*"
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Copy the films below `settings.path` into `directory` (see `parts.raw`); a corrupt one is left to `clean`.
+    """Copy the films below `settings.path` into `directory` (see `shared.raw`); a corrupt one is left to `clean`.
 
     Raises:
         UserError: no path, no such folder, no films in it, or another layout.

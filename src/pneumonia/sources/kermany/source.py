@@ -23,10 +23,10 @@ from pneumonia.errors import UserError
 from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_path
 from pneumonia.params.stages import Compute
-from pneumonia.sources.parts.archive import extract_members, list_members
-from pneumonia.sources.parts.fetching import Download, cache_directory, fetch_file, provenance
-from pneumonia.sources.parts.folder_listing import copy_films, list_films
-from pneumonia.sources.parts.raw import Film, write_index
+from pneumonia.sources.shared.archive import extract_members, list_members
+from pneumonia.sources.shared.fetching import Download, cache_directory, fetch_file, provenance
+from pneumonia.sources.shared.folder_listing import copy_films, list_films
+from pneumonia.sources.shared.raw import Film, write_index
 
 MENDELEY = Download(
     url="https://data.mendeley.com/public-files/datasets/rscbjbr9sj/files/f12eaf6d-6023-432f-acc9-80c9d7393433/file_downloaded",
@@ -64,7 +64,7 @@ class Settings(SourceBlock):
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Fill `directory` with the films as they were published (see `parts.raw`).
+    """Fill `directory` with the films as they were published (see `shared.raw`).
 
     Raises:
         UserError: a path, an archive or a download that cannot be used.

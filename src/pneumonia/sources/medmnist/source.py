@@ -16,8 +16,8 @@ from PIL import Image
 
 from pneumonia.params.blocks import SourceBlock
 from pneumonia.params.stages import Compute
-from pneumonia.sources.parts.fetching import Download, cache_directory, fetch_file, provenance
-from pneumonia.sources.parts.raw import Film, write_index
+from pneumonia.sources.shared.fetching import Download, cache_directory, fetch_file, provenance
+from pneumonia.sources.shared.raw import Film, write_index
 from pneumonia.workers import parallel_map
 
 
@@ -47,7 +47,7 @@ _OFFICIAL_SPLITS = {"train": "train", "val": "train", "test": "test"}
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Fill `directory` with the films as lossless greyscale PNGs (see `parts.raw`); `val` counts as train.
+    """Fill `directory` with the films as lossless greyscale PNGs (see `shared.raw`); `val` counts as train.
 
     Raises:
         UserError: a download that cannot be used.

@@ -17,10 +17,10 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 
 from pneumonia.params.blocks import SourceBlock, Whole
 from pneumonia.params.stages import Compute
-from pneumonia.sources.parts.raw import Box, Film, write_index
 from pneumonia.sources.phantom.exposure import draw_exposure, draw_pose, expose
 from pneumonia.sources.phantom.opacities import bounding_box, draw_opacities
 from pneumonia.sources.phantom.thorax import Anatomy, draw_anatomy, draw_chest
+from pneumonia.sources.shared.raw import Box, Film, write_index
 from pneumonia.workers import parallel_map
 
 HAS_BOXES = True
@@ -45,7 +45,7 @@ SUFFIXES = {"jpeg": "jpeg", "png": "png", "dicom": "dcm"}
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Make the films of `settings.patients` patients in the empty `directory` (see `parts.raw`).
+    """Make the films of `settings.patients` patients in the empty `directory` (see `shared.raw`).
 
     A film depends only on the seed, its patient's number and its own: more patients leave the first ones as they are.
     """

@@ -23,11 +23,11 @@ from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_path
 from pneumonia.params.stages import Compute
 from pneumonia.radiographs.deidentification import read_header
-from pneumonia.sources.parts.archive import extract_members, list_members
-from pneumonia.sources.parts.fetching import provenance
-from pneumonia.sources.parts.folder_listing import copy_films, list_films
-from pneumonia.sources.parts.raw import BOX_COLUMNS, Box, Film, write_index
 from pneumonia.sources.rsna.tables import BOXES, CLASSES, PATIENTS, Tables, read_tables
+from pneumonia.sources.shared.archive import extract_members, list_members
+from pneumonia.sources.shared.fetching import provenance
+from pneumonia.sources.shared.folder_listing import copy_films, list_films
+from pneumonia.sources.shared.raw import BOX_COLUMNS, Box, Film, write_index
 from pneumonia.workers import parallel_map
 
 HAS_BOXES = True
@@ -63,7 +63,7 @@ class Challenge:
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Fill `directory` with the films as they were published (see `parts.raw`).
+    """Fill `directory` with the films as they were published (see `shared.raw`).
 
     Partial copies are common, so a film without a label, or a label without a film, is left out with a warning.
 

@@ -8,7 +8,7 @@ from pneumonia.params.load import Params
 
 
 def download(params: Params, raw: Path) -> None:
-    """Fill `raw` (see `sources.parts.raw`) from the chosen source, wholly or not at all.
+    """Fill `raw` (see `sources.shared.raw`) from the chosen source, wholly or not at all.
 
     Raises:
         UserError: a path, an archive or a download that cannot be used.
