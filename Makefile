@@ -1,16 +1,19 @@
-# make repro | test | test-all | ui | app | lint | bench: each first builds the environment in .venv, if it is not there yet.
+# make repro | test | test-slow | test-all | ui | app | lint | bench: each first builds the environment in .venv, if it is not there yet.
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-all ui app lint bench
+.PHONY: repro test test-slow test-all ui app lint bench
 repro: $(VENV)/ready
 	python -m pneumonia.params
 	dvc repro
 
 test: $(VENV)/ready
 	pytest -m "not slow"
+
+test-slow: $(VENV)/ready
+	pytest -m slow
 
 test-all: $(VENV)/ready
 	pytest

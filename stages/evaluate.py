@@ -18,7 +18,7 @@ from pneumonia.registry.store import open_store
 from pneumonia.registry.versions import register
 
 DATA, MODELS, REPORTS = Path("data"), Path("models"), Path("reports")
-HEADLINES = ("roc_auc", "accuracy", "sensitivity", "specificity", "boxes/map")
+PRINTED = ("roc_auc", "accuracy", "sensitivity", "specificity", "boxes/map")
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     for part, rows in evaluation.intervals.set_index("metric").groupby("part", sort=False):
         shown = (
             f"{name} {rows.at[name, 'value']:.3f} ({rows.at[name, 'low']:.3f} to {rows.at[name, 'high']:.3f})"
-            for name in HEADLINES
+            for name in PRINTED
             if name in rows.index
         )
         print(f"{part:5}", *shown, sep="  ")

@@ -20,7 +20,7 @@ def write_params(path: Path, changes: dict[str, Any]) -> Path:
         for name in blocks:
             block = block[name]
         block[last] = value
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
     return path
 
 

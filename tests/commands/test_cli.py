@@ -29,5 +29,5 @@ def test_a_mistake_in_params_is_one_line(tmp_path):
     write_params(tmp_path / "params.yaml", {"model": "vgg"})
     answer = run(tmp_path, "models")
     assert answer.returncode == 1
-    assert answer.stderr.startswith("error: params.yaml: model is 'vgg'; it should be one of alexnet, centernet")
+    assert answer.stderr.startswith("error: params.yaml: model is 'vgg'; it should be 'cnn', 'resnet'")
     assert len(answer.stderr.splitlines()) == 1

@@ -81,6 +81,7 @@ def test_a_localiser_goes_with_its_map_and_its_probability(tmp_path, form):
         assert got == pytest.approx(want, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_it_is_checked_on_real_films(registry):
     if not REAL_FILMS.is_dir():
         pytest.skip("there are no real films beside the repository")

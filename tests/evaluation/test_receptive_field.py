@@ -28,7 +28,7 @@ def ones(filters, kernel, strides=1, **options) -> layers.Conv2D:
 
 
 def local_response(x):
-    """As `pneumonia.models.local_response`: the operations of Keras that a graph then holds."""
+    """As `models.shared.local_response`: the operations of Keras that a graph then holds."""
     _, height, width, channels = x.shape
     squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (2, 2)))
     rows = ops.reshape(squares, (-1, height * width, channels + 4, 1))

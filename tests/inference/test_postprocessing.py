@@ -3,7 +3,6 @@ import pytest
 
 from pneumonia.inference.postprocessing import Postprocessing
 
-NO_BOXES = np.zeros((0, 4))
 ASIS = {"nms_iou": 1.0, "shrink": 1.0}
 
 
@@ -32,20 +31,3 @@ def test_boxes_shrink_about_their_centres_after_the_suppression():
     pair = np.array([[0, 0, 100, 20, 0.9], [30, 0, 100, 20, 0.8]])
     shown = Postprocessing(0, 0.5, 0.8).apply(pair)  # of the shrunk ones the IoU would be 0.45
     assert shown == pytest.approx(np.array([[10, 2, 80, 16, 0.9]]))
-
-
-def films_at_random(rng: np.random.Generator, count: int, candidates: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Films of 224 pixels of which every other has one to three boxes; half of its candidates are near these."""
-
-    def boxes(number: int) -> np.ndarray:
-        return np.concatenate([rng.uniform(0, 150, (number, 2)), rng.uniform(20, 74, (number, 2))], axis=1)
-
-    truths = [boxes(rng.integers(1, 4)) if film % 2 else NO_BOXES for film in range(count)]
-    found = []
-    for truth in truths:
-        some = boxes(candidates)
-        if len(truth):
-            near = rng.choice(truth, candidates // 2)
-            some[: candidates // 2] = near + rng.normal(0, 6, near.shape)
-        found.append(np.column_stack([some, rng.random(candidates)]))
-    return found, truths

@@ -90,6 +90,13 @@ def test_a_backbone_without_published_weights_starts_at_random_and_its_batch_nor
         build_network(localiser(make_params, "centernet", **{"models.centernet.weights": "imagenet"}))
 
 
+def test_a_backbone_is_one_file_since_its_link_is_what_re_trains_the_detector():
+    for link in BACKBONES.glob("*.py"):
+        folder = link.resolve().parent
+        assert (link.is_symlink(), folder.name) == (True, link.stem)
+        assert {file.name for file in folder.glob("*.py")} == {"__init__.py", "network.py"}
+
+
 @pytest.mark.parametrize(
     "backbone", slow_but(("resnet", "mobilenet_v2"), sorted(file.stem for file in BACKBONES.glob("*.py")))
 )

@@ -10,15 +10,15 @@ from pneumonia.models.googlenet import network as googlenet
 from pneumonia.models.shared.building import build_network
 from pneumonia.models.shared.ends import STANDARDISED, film_input, probabilities
 from pneumonia.models.shared.head import find_head
-from pneumonia.params.choices import networks
+from pneumonia.params.choices import network, networks
 from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
 
 from ..conftest import slow_but
 
 SMALLEST = {"cnn": 64, "resnet": 32, "alexnet": 67, "googlenet": 80, "inception": 75}
 """Pixels a side; 32 for the others."""
-FROM_SCRATCH = ("cnn", "resnet", "alexnet", "googlenet")
-APPLICATIONS = [name for name in networks() if name not in FROM_SCRATCH and not find_head(name)]
+CLASSIFIERS = [name for name in networks() if not find_head(name)]
+APPLICATIONS = [name for name in CLASSIFIERS if network(name).Settings.published]
 
 
 def tiny(make_params, name: str, **changes):
@@ -106,6 +106,10 @@ LAST = {
     "convnext": "convnext_tiny_stage_1_block_0_identity",
 }
 """Of each network the last layer that is tried: what follows is more of the same."""
+
+
+def test_every_classifier_is_tried():
+    assert sorted(LAST) == CLASSIFIERS
 
 
 @pytest.mark.parametrize("name", slow_but(("cnn", "mobilenet_v2"), LAST))

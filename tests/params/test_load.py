@@ -24,11 +24,11 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("model", "incepton", ["model is 'incepton'; it should be one of alexnet, centernet"]),
-        ("dataset", "kermny", ["dataset is 'kermny'; it should be one of folder, kermany", "rsna"]),
+        ("model", "incepton", ["model is 'incepton'; it should be 'cnn', 'resnet', 'alexnet'"]),
+        ("dataset", "kermny", ["dataset is 'kermny'; it should be 'phantom', 'kermany'", "or 'folder'"]),
         ("task", "segment", ["task is 'segment'", "'binary', 'multiclass' or 'localize'"]),
-        ("model", "centernet", ["model is 'centernet'; for task binary it should be one of alexnet, cnn, convnext"]),
-        ("task", "localize", ["model is 'cnn'; for task localize it should be one of centernet, resnet_seg"]),
+        ("model", "centernet", ["model is 'centernet'; for task binary it should be one of cnn, resnet, alexnet"]),
+        ("task", "localize", ["model is 'cnn'; for task localize it should be one of resnet_seg, centernet"]),
         ("models.centernet.alpha", 0.4, ["models.centernet.alpha is 0.4; it should be one of 0.35, 0.5"]),
         ("localize.shrink", [], ["localize.shrink is []", "at least 1 item"]),
         ("train.epochs", "ten", ["train.epochs is 'ten'", "integer, or auto"]),

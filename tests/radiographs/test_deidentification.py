@@ -14,6 +14,7 @@ import pytest
 
 from pneumonia.params.stages import Compute
 from pneumonia.radiographs.deidentification import SALT_FILE, patient_hash, pseudonym
+from pneumonia.radiographs.read import read_radiograph
 from pneumonia.sources.rsna.source import cut_to_films
 from pneumonia.sources.shared.raw import BOX_COLUMNS
 
@@ -104,6 +105,13 @@ def test_no_output_of_a_run_names_anybody(films, tmp_path):
     ]
     assert named == []
     assert {"mlflow.db", "metrics.json", "report.html", "predictions.csv"} <= {path.name for path in outputs}
+
+
+def test_a_film_is_read_in_silence():
+    with warnings.catch_warnings(record=True) as quoted:
+        warnings.simplefilter("always")
+        read_radiograph(identified_film(0, 0, ["SpecificCharacterSet"]))
+    assert quoted == []
 
 
 def test_the_sizes_of_the_challenges_films_are_read_in_silence(tmp_path):

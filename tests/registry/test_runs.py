@@ -132,6 +132,7 @@ def test_a_run_is_whole(repository, make_params):
     assert (repository / "mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_the_same_against_a_server(repository, make_params, server, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     (repository / "mlflow.db").unlink()

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
 from pneumonia.errors import UserError
-from pneumonia.evaluation.evaluate import Evaluation
+from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.familiarity import fit
 from pneumonia.registry import versions

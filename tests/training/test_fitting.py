@@ -57,6 +57,7 @@ def test_the_same_seed_gives_the_same_history_and_model(make_params, images, row
         assert np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_model(make_params, images, rows, first_training):
     other = fit(make_params(SMALL | {"seed": 1, "train.epochs": 1}), images, rows)
     assert first_training[0].history["loss"][0] != other.history["loss"][0]
@@ -81,6 +82,7 @@ def test_the_best_epoch_is_kept_not_the_last(make_params, images, rows):
     assert loss == pytest.approx(trained.history["val_loss"][best], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_early_stopping_waits_as_long_as_it_is_told(make_params, images, rows):
     settings = SMALL | {"train.epochs": 30, "train.patience": 1, "train.learning_rate": 0.05}
     trained = fit(make_params(settings), images, rows)
@@ -151,6 +153,7 @@ def test_batch_norm_stays_as_it_was_while_all_layers_are_fine_tuned(make_params,
         assert all(same) if isinstance(before, keras.layers.BatchNormalization) else not any(same), before.name
 
 
+@pytest.mark.slow
 def test_a_network_with_weights_trains_its_head_first_and_then_from_the_named_layer(
     make_params, images, rows, tmp_path
 ):
@@ -175,6 +178,7 @@ def test_a_network_with_weights_trains_its_head_first_and_then_from_the_named_la
     assert changed(build_network(make_params(SMALL | base | own)).model) == ["probability"]
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_and_the_model_that_is_kept_computes_in_float32(make_params, images, rows, tmp_path):
     trained = fit(make_params(SMALL | {"train.precision": "bfloat16"}), images, rows)
     assert {layer.dtype_policy.name for layer in trained.model.layers} == {"float32"}
@@ -252,6 +256,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(make_params, images, ro
         assert np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_the_average_of_the_weights_is_what_is_validated_and_kept(make_params, images, rows):
     """With a momentum near 1 the average hardly moves, however far the last step is."""
     changes = {"train.ema": 0.9999, "train.epochs": 1, "train.learning_rate": 0.01, "train.schedule": "constant"}

@@ -18,8 +18,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 ModelAddress = Annotated[str, typer.Option("--model", help="models:/NAME@ALIAS or models:/NAME/VERSION")]
 ModelName = Annotated[str, typer.Option("--model", help="The registered model's name.")]
-CHAMPION, BINARY = "models:/pneumonia-binary@champion", "pneumonia-binary"
-LOCALISER = "models:/pneumonia-localize@champion"
+CHAMPION_ADDRESS, BINARY = "models:/pneumonia-binary@champion", "pneumonia-binary"
+LOCALISER_ADDRESS = "models:/pneumonia-localize@champion"
 
 
 @app.callback()
@@ -54,7 +54,7 @@ def models() -> None:
 @app.command()
 def predict(
     films: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Folders are searched through.")],
-    model: ModelAddress = CHAMPION,
+    model: ModelAddress = CHAMPION_ADDRESS,
     overlay: Annotated[Path | None, typer.Option(help="A folder for pictures: boxes, or Grad-CAM.")] = None,
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
     output: Annotated[Path | None, typer.Option(help="A file for the rows, instead of stdout.")] = None,
@@ -72,7 +72,7 @@ def predict(
 def submission(
     films: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Folders are searched through.")],
     output: Annotated[Path, typer.Option(help="The CSV to write.")],
-    model: ModelAddress = LOCALISER,
+    model: ModelAddress = LOCALISER_ADDRESS,
 ) -> None:
     """Write the RSNA challenge's CSV: a row a film with its boxes (exit code 1 where one cannot be read)."""
     with exit_on_user_error():
@@ -126,7 +126,7 @@ def export(
     films: Annotated[
         list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Films to check the exported network on.")
     ] = [Path("data/raw")],  # noqa: B006
-    model: ModelAddress = CHAMPION,
+    model: ModelAddress = CHAMPION_ADDRESS,
     output: Annotated[Path, typer.Option(help="A new folder.")] = Path("exported"),
 ) -> None:
     """Export a registered network, once it has said the same of some films as Keras does."""
@@ -139,7 +139,7 @@ def export(
 
 @app.command("app")
 def serve_page(
-    model: ModelAddress = CHAMPION,
+    model: ModelAddress = CHAMPION_ADDRESS,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
 ) -> None:
     """Serve a page on which one drops a film and sees what a registered model says of it."""

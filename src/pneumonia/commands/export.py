@@ -16,7 +16,7 @@ from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, resize
 from pneumonia.registry.version_files import registered_model
 
-Format = Literal["onnx", "saved_model"]
+ExportFormat = Literal["onnx", "saved_model"]
 TOLERANCE = 1e-4
 """By how much an output may differ from Keras'."""
 
@@ -25,7 +25,7 @@ CHECKED = 32
 """The most films that an export is checked on."""
 
 
-def export_registered(address: str, places: Sequence[Path], kind: Format, out: Path) -> float:
+def export_registered(address: str, places: Sequence[Path], kind: ExportFormat, out: Path) -> float:
     """Export the registered model at `address` (see `export`), checked on the first films in `places`.
 
     Raises:
@@ -43,7 +43,7 @@ def export_registered(address: str, places: Sequence[Path], kind: Format, out: P
         return export(predictor.network, directory / "decision.json", np.stack(films)[..., None], kind, out)
 
 
-def export(network: keras.Model, decision: Path, films: np.ndarray, kind: Format, out: Path) -> float:
+def export(network: keras.Model, decision: Path, films: np.ndarray, kind: ExportFormat, out: Path) -> float:
     """Write `network`, and what turns its probabilities into a prediction, into the directory `out`, or nothing at all.
 
     `out` gets `decision.json` (see `decision`) and `model.onnx` or `saved_model/`. These take greys from 0 to 255,

@@ -1,7 +1,6 @@
 """Evaluate the trained network on the validation and test films, and write what came out."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -12,6 +11,7 @@ from pneumonia.evaluation.bootstrap import intervals, multiclass_intervals, subt
 from pneumonia.evaluation.boxes.box_evaluation import BoxEvaluation, evaluate_boxes, write_boxes
 from pneumonia.evaluation.metrics import compute_metrics, subtypes_told_apart
 from pneumonia.evaluation.operating_point import Wanted, choose, choose_cross_fitted, compare_choices
+from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.evaluation.parts import Part, intervals_of, predict_parts
 from pneumonia.evaluation.report.files import (
     save_picture,
@@ -31,24 +31,6 @@ from pneumonia.inference.probabilities import predict_classes
 from pneumonia.outputs import whole_directory, whole_file
 from pneumonia.params.load import Params
 from pneumonia.preparation.packed.films import open_images, read_part
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What came out of an evaluation."""
-
-    metrics: dict[str, dict[str, float]]
-    """By part, then by name (see `metrics.compute_metrics`); those of a localiser's boxes begin with `boxes/`."""
-    decision: Decision
-    """The operating point, and all else that turns probabilities into a prediction."""
-    choices: pd.DataFrame
-    """What the other operating points would have given (see `operating_point.compare_choices`)."""
-    intervals: pd.DataFrame
-    """The metrics with their intervals (see `parts.intervals_of`)."""
-    calibration: pd.DataFrame
-    """How well calibrated each part is, before and after temperature scaling."""
-    findings: list[str]
-    """The shortcuts that were found, in words."""
 
 
 def evaluate(

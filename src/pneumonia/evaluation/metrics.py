@@ -88,8 +88,9 @@ def binary_metrics(truth: np.ndarray, probability: np.ndarray, predicted: np.nda
 def one_against_rest(
     truth: np.ndarray, probabilities: np.ndarray, names: Sequence[str]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """By name, the truth, int (N,) of 0 and 1, and the probability, float (N,), of `pneumonia`, and, with more than two
-    classes, of each class.
+    """The truth, int (N,) of 0 and 1, and the probability, float (N,), of `pneumonia`; by the name of what they are of.
+
+    With more than two classes, those of each class against the rest follow.
     """
     healthy = count_healthy(names)
     pairs = {SICK: ((truth >= healthy).astype(int), probability_of_pneumonia(probabilities, healthy))}

@@ -73,7 +73,7 @@ def choose_cross_fitted(rule: Rule, films: Scored, wanted: Wanted, seed: int = 0
     folds = min(FOLDS, fewest)
     if folds < 2:
         return choose(rule, films, wanted)
-    thresholds, called = [], []
+    thresholds, predicted = [], []
     for repeat in range(REPEATS):
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
         with warnings.catch_warnings():
@@ -85,8 +85,8 @@ def choose_cross_fitted(rule: Rule, films: Scored, wanted: Wanted, seed: int = 0
                 continue
             threshold = choose(rule, kept, wanted).threshold
             thresholds.append(threshold)
-            called.append((films.sick[held_out], films.probability[held_out] >= threshold))
-    sick, positive = (np.concatenate(each) for each in zip(*called, strict=True))
+            predicted.append((films.sick[held_out], films.probability[held_out] >= threshold))
+    sick, positive = (np.concatenate(each) for each in zip(*predicted, strict=True))
     return Choice(float(np.median(thresholds)), *_rates(sick, positive))
 
 
@@ -105,8 +105,8 @@ def compare_choices(val: Scored, stressed: Scored, test: Scored, wanted: Wanted)
         choices.append((by, "stressed, cross-fitted", choose_cross_fitted(by, stressed, wanted)))
     rows = []
     for rule, chosen_on, choice in choices:
-        called = test.probability >= choice.threshold
-        sensitivity, specificity = _rates(test.sick, called)
+        predicted = test.probability >= choice.threshold
+        sensitivity, specificity = _rates(test.sick, predicted)
         rows.append(
             {
                 "rule": rule,
@@ -116,12 +116,12 @@ def compare_choices(val: Scored, stressed: Scored, test: Scored, wanted: Wanted)
                 "val_specificity": choice.specificity,
                 "test_sensitivity": sensitivity,
                 "test_specificity": specificity,
-                "test_accuracy": float((called == test.sick).mean()),
+                "test_accuracy": float((predicted == test.sick).mean()),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _rates(sick: np.ndarray, called: np.ndarray) -> tuple[float, float]:
+def _rates(sick: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
     """Sensitivity and specificity."""
-    return float(called[sick == 1].mean()), float((~called[sick == 0]).mean())
+    return float(predicted[sick == 1].mean()), float((~predicted[sick == 0]).mean())

@@ -34,7 +34,7 @@ class Part:
 
     @property
     def sick(self) -> np.ndarray:
-        """Which films show pneumonia of any kind, int64 (N,)."""
+        """Which films show pneumonia of any subtype, int64 (N,)."""
         return (self.truth >= self.healthy).astype(int)
 
     @property

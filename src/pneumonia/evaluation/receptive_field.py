@@ -35,12 +35,12 @@ Shape = tuple[int, ...]  # the batch first
 
 
 class Span(NamedTuple):
-    """What a map's `places`, its positions, see along one axis of the film: the first, pixels `first` to `last`."""
+    """What the places of a feature map see along one axis of the film."""
 
-    first: int  # negative: in the padding
-    last: int
-    stride: int
-    places: int
+    first: int  # the first pixel that the first place sees; negative: in the padding
+    last: int  # the last pixel that the first place sees
+    stride: int  # pixels from what a place sees to what the next one sees
+    places: int  # how many places there are
 
     @property
     def side(self) -> int:
@@ -52,21 +52,21 @@ Field = tuple[Span, ...]  # along rows, along columns
 
 
 class Step(NamedTuple):
-    """An operation, its output, what a place of that sees (None: the whole film), and if its inputs saw otherwise."""
+    """An operation of the network's graph, in the order of the graph."""
 
     operation: keras.Operation
     output: keras.KerasTensor
-    field: Field | None
-    changed: bool
+    field: Field | None  # what a place of the output sees; None: the whole film
+    changed: bool  # whether a place of the inputs saw something else
 
 
 class Cost(NamedTuple):
-    """A network's weights and multiply-adds a film; its last feature map's receptive field and stride, pixels."""
+    """What a network costs and sees."""
 
     parameters: int
-    multiply_adds: int
-    receptive_field: int
-    stride: int
+    multiply_adds: int  # for one film
+    receptive_field: int  # pixels a side, of the last feature map
+    stride: int  # pixels, of the last feature map
 
 
 def layer_table(network: keras.Model) -> pd.DataFrame:

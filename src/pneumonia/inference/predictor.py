@@ -18,7 +18,7 @@ from pneumonia.errors import UserError
 from pneumonia.inference.decision import Decision, Localization
 from pneumonia.inference.familiarity import Familiarity
 from pneumonia.inference.probabilities import predict_classes, probability_of_pneumonia, scale
-from pneumonia.params.choices import network
+from pneumonia.models.shared.head import head_of
 from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, refuse_unusable, resize
 
@@ -172,7 +172,7 @@ class Predictor:
     def _locate(self, map_: np.ndarray, shape: tuple[int, int], how: Localization) -> tuple[Detection, ...]:
         """The boxes that a map, float32 (s, s, C), gives, in pixels of a film of `shape`, height and width."""
         size = self.decision.image_size
-        detections = how.postprocessing.apply(network(how.head).HEAD.decode(map_, size))
+        detections = how.postprocessing.apply(head_of(how.head).decode(map_, size))
         return tuple(Detection(*row) for row in rescale(detections, (size, size), shape).round(4).tolist())
 
     def _prediction(self, row: np.ndarray, remark: str) -> Prediction:

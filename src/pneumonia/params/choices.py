@@ -2,8 +2,8 @@
 
 `models/NAME/network.py` has `Settings`, `INPUT_SIZE` and `build`; a localiser also has `HEAD` (`models.shared.head`).
 `sources/NAME/source.py` has `Settings` and `fetch`. It has `HAS_BOXES = True` where it gives boxes around opacities,
-and `LABELS_OPACITIES = True` where its labels say whether a film shows an opacity, and not what that is. None of them
-imports Keras before it builds, so their settings are checked at once.
+and `LABELS_OPACITIES = True` where its labels say whether a film shows an opacity, and not what that is: both tell what
+`fetch` writes, and change with it. No network imports Keras before it is built, so all settings are checked at once.
 """
 
 from importlib import import_module

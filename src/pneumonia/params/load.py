@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, Field, StrictInt, ValidationError, create_model, model_validator
+from pydantic import Field, StrictInt, ValidationError, create_model, model_validator
 
 from pneumonia.annotations.labels import class_names
 from pneumonia.errors import UserError
@@ -22,27 +22,13 @@ AUTO: dict[tuple[str, ...], list[str]] = {
 """The keys that may be `auto`: they take the value recommended for the model, or else for the dataset."""
 
 
-def _known_network(name: str) -> str:
-    return _known(name, networks())
-
-
-def _known_source(name: str) -> str:
-    return _known(name, sources())
-
-
-def _known(name: str, names: list[str]) -> str:
-    if name not in names:
-        raise ValueError(f"is {name!r}; it should be one of {', '.join(names)}")
-    return name
-
-
 class Params(Block):
     """All of params.yaml, with each `auto` already replaced by what it means."""
 
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)]
-    dataset: Annotated[str, AfterValidator(_known_source)]
+    dataset: str
     task: Literal["binary", "multiclass", "localize"]
-    model: Annotated[str, AfterValidator(_known_network)]
+    model: str
     datasets: Block
     compute: Compute
     clean: Clean
@@ -55,21 +41,13 @@ class Params(Block):
     tracking: Tracking
 
     @model_validator(mode="after")
-    def _chosen_are_there(self) -> Self:
-        for choice, blocks in (("dataset", self.datasets), ("model", self.models)):
-            name = getattr(self, choice)
-            if not hasattr(blocks, name):
-                raise ValueError(f"{choice} is {name!r}; it has no block in {choice}s")
-        return self
-
-    @model_validator(mode="after")
     def _fit_for_the_task(self) -> Self:
         localize = self.task == "localize"
         if localize != _localises(self.model):
-            may_be = [name for name in networks() if _localises(name) == localize]
+            may_be = [name for name in type(self.models).model_fields if _localises(name) == localize]
             raise ValueError(f"model is {self.model!r}; for task {self.task} it should be one of {', '.join(may_be)}")
         if localize and not _has_boxes(self.dataset):
-            may_be = [name for name in sources() if _has_boxes(name)]
+            may_be = [name for name in type(self.datasets).model_fields if _has_boxes(name)]
             raise ValueError(f"dataset is {self.dataset!r}; for task localize it should be one of {', '.join(may_be)}")
         train = self.train
         altered = train.mixup or train.cutmix or train.label_smoothing or train.exchanged_surroundings
@@ -138,16 +116,17 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 def _typed_for(values: dict[str, Any]) -> type[Params]:
     """`Params` with the settings of those sources and networks that have a block in `values`."""
 
-    def blocks(key: str, there: list[str], module: Callable[[str], ModuleType]) -> tuple[type[Block], Any]:
-        fields: dict[str, Any] = {name: (module(name).Settings, ...) for name in _block(values, key) if name in there}
-        return create_model(key, __base__=Block, **fields), ...
+    def blocks(key: str, there: list[str], module: Callable[[str], ModuleType]) -> dict[str, Any]:
+        return {name: (module(name).Settings, ...) for name in _block(values, key) if name in there}
 
-    return create_model(
-        "Params",
-        __base__=Params,
-        datasets=blocks("datasets", sources(), source),
-        models=blocks("models", networks(), network),
-    )
+    datasets, models = blocks("datasets", sources(), source), blocks("models", networks(), network)
+    fields: dict[str, Any] = {
+        "dataset": (Literal[tuple(datasets)], ...),
+        "model": (Literal[tuple(models)], ...),
+        "datasets": (create_model("Datasets", __base__=Block, **datasets), ...),
+        "models": (create_model("Models", __base__=Block, **models), ...),
+    }
+    return create_model("Params", __base__=Params, **fields)
 
 
 def _without_auto(values: dict[str, Any]) -> dict[str, Any]:

@@ -18,8 +18,6 @@ from pneumonia.radiographs.radiograph import (
     white_in_use,
 )
 
-__all__ = ["Radiograph", "UnreadableRadiograph", "read_radiograph", "refuse_unusable", "resize"]
-
 _QUALITIES = np.arange(1, 101)
 _SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)  # per cent of the table, as in jcparam.c
 _TABLES = np.clip((JPEG_LUMINANCE.reshape(64) * _SCALES[:, None] + 50) // 100, 1, 255)  # (100, 64)

@@ -120,7 +120,7 @@ def log_evaluation(
 ) -> None:
     """Log the metrics as `val/…` and `test/…`, the same few in every run, and the reports.
 
-    `values`, `intervals` and `findings` are the metrics, intervals and findings of `evaluation.evaluate.Evaluation`.
+    `values`, `intervals` and `findings` are the metrics, intervals and findings of `evaluation.outcome.Evaluation`.
     """
     metrics = {
         f"{part}/{name}": value
@@ -158,8 +158,8 @@ def _tags(params: Params) -> dict[str, str]:
 
 def _git(*arguments: str) -> str:
     """What git prints, or an empty string outside a git repository (a package without its history runs too)."""
-    answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() if answer.returncode == 0 else ""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _flat_params(params: Params) -> dict[str, Any]:

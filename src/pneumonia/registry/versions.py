@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from pneumonia.errors import UserError
 from pneumonia.evaluation.comparison import TABLES, Predictions, compare
-from pneumonia.evaluation.evaluate import Evaluation
+from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.params.load import Params
 from pneumonia.registry.pyfunc_model import log_radiograph_model
 from pneumonia.registry.run_comparison import read_predictions

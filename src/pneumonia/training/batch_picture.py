@@ -38,8 +38,8 @@ def plot_batch(params: Params, images: np.ndarray, rows: pd.DataFrame, boxes: li
         if maps is not None:
             extent = (-0.5, film.shape[1] - 0.5, film.shape[0] - 0.5, -0.5)
             axes.imshow(maps[number], cmap="plasma", alpha=0.5 * (maps[number] > 0), vmin=0, vmax=1, extent=extent)
-        held = {name: f"{part:.0%}" for name, part in zip(names, share, strict=True) if part > 0.005}
-        title = ", ".join(f"{name} {part}" for name, part in held.items()) if len(held) > 1 else next(iter(held))
+        held = {name: f"{held_share:.0%}" for name, held_share in zip(names, share, strict=True) if held_share > 0.005}
+        title = ", ".join(f"{name} {percent}" for name, percent in held.items()) if len(held) > 1 else next(iter(held))
         axes.set_title(f"{title}\nweight {each:.2f}", fontsize=8)
     figure.suptitle(f"first batch as it is learnt from, task {params.task}, model {params.model}")
     return figure

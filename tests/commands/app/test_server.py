@@ -55,7 +55,7 @@ def page(tmp_path_factory) -> str:
 
 def ask(page: str, data: bytes) -> tuple[int, dict]:
     try:
-        with urllib.request.urlopen(urllib.request.Request(f"{page}/predict", data, method="POST")) as response:
+        with urllib.request.urlopen(urllib.request.Request(f"{page}/answer", data, method="POST")) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -83,6 +83,7 @@ def test_what_is_no_film_is_refused_and_the_page_lives_on(page):
     assert ask(page, png(thorax(1)))[0] == 200
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_one_line(page, tmp_path):
     command = [sys.executable, "-m", "pneumonia.commands.cli", "app", "--port", page.rpartition(":")[2]]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

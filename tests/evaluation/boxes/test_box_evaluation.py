@@ -10,7 +10,8 @@ from PIL import Image
 
 from pneumonia.evaluation.boxes.pictures import choose_films
 from pneumonia.evaluation.boxes.rsna_metric import mean_average_precision
-from pneumonia.evaluation.evaluate import Evaluation, evaluate
+from pneumonia.evaluation.evaluate import evaluate
+from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.evaluation.report.card import render_card
 from pneumonia.evaluation.report.page import render_report
 from pneumonia.inference.decision import Decision

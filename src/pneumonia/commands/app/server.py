@@ -44,7 +44,7 @@ def serve(address: str, port: int) -> None:
 
 
 def make_app(predictor: Predictor, model: str) -> FastAPI:
-    """The page at `/`; `/predict` takes the bytes of a film and gives JSON.
+    """The page at `/`; `/answer` takes the bytes of a film and gives JSON.
 
     Its keys: `label`, `probability`, `threshold` and `remark` (see `predictor.Prediction`), `model` as given here,
     `film` and `overlay` (see `overlay.show_evidence`) as PNG in base64, and `evidence`, what the overlay shows. A film
@@ -57,7 +57,7 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
     def show_page() -> str:
         return page
 
-    @app.post("/predict")
+    @app.post("/answer")  # the address that programs know
     async def predict(request: Request) -> dict[str, str | float]:
         data = await _read_at_most(request, MAX_BYTES)
         try:

@@ -17,7 +17,7 @@ from pneumonia.evaluation.boxes.tuning import prevalence_weights, tune
 from pneumonia.evaluation.parts import Part, intervals_of
 from pneumonia.inference.decision import Localization
 from pneumonia.inference.postprocessing import Postprocessing
-from pneumonia.params.choices import network
+from pneumonia.models.shared.head import head_of
 from pneumonia.params.load import Params
 from pneumonia.preparation.packed.films import FilmBatches, read_boxes, read_part
 
@@ -66,7 +66,7 @@ def evaluate_boxes(
         UserError: no boxes to tune on, or none to average.
     """
     size, draws = images.shape[1], params.evaluate.draws
-    boxes, decode = read_boxes(data / "clean"), network(params.model).HEAD.decode
+    boxes, decode = read_boxes(data / "clean"), head_of(params.model).decode
     truths = {name: [boxes[row] for row in part.films["image"]] for name, part in parts.items()}
     train, _, _ = read_part(data / "split.csv", "train", params.classes)
     known = [boxes[row] for row in train]

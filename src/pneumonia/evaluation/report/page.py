@@ -10,12 +10,12 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from pneumonia.evaluation.evaluate import Evaluation
+from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.evaluation.shortcuts import SUSPICIOUS
 from pneumonia.params.load import Params
 
 HEADLINES = {"roc_auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity", "accuracy": "accuracy"}
-LOCALISER = {"boxes/map": "mean average precision", "boxes/ap_50": "AP at IoU 0.5"}
+LOCALISER_HEADLINES = {"boxes/map": "mean average precision", "boxes/ap_50": "AP at IoU 0.5"}
 """The further headlines of a localiser."""
 BOXES = "boxes/"
 """What the names of a localiser's metrics begin with."""
@@ -42,7 +42,7 @@ def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any],
     test = evaluation.intervals[evaluation.intervals["part"] == "test"].set_index("metric")
     headlines = [
         (shown, f"{test.at[name, 'value']:.3f}", f"{test.at[name, 'low']:.3f} to {test.at[name, 'high']:.3f}")
-        for name, shown in (HEADLINES | LOCALISER).items()
+        for name, shown in (HEADLINES | LOCALISER_HEADLINES).items()
         if name in test.index
     ]
     return environment.get_template("report.html.j2").render(
@@ -133,9 +133,9 @@ def _probabilities(evaluation: Evaluation, folder: Path) -> list[Section]:
             f"Pneumonia is predicted from a calibrated probability of {decision.threshold:.3f} on, chosen on "
             f"validation films by the rule “{decision.rule}” and then left alone: the row of that threshold. "
             "“sensitivity” is the fewest false alarms at the sensitivity that is asked for, “youden” the greatest sum "
-            "of sensitivity and specificity, “cost” the least cost, a miss being dearer. Of cross-fitted choices the "
-            "validation metrics are of films held out of the choosing, of stressed ones of films as they are and "
-            "stressed.",
+            "of sensitivity and specificity, “cost” the least cost, a miss being dearer. With “cross-fitted”, "
+            "the validation metrics are those of films held out of the choosing; with “stressed”, of films both as "
+            "they are and stressed.",
             tables=[("", evaluation.choices)],
         ),
         Section(

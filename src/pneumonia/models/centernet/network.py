@@ -21,7 +21,7 @@ __all__ = ["HEAD", "INPUT_SIZE", "Settings", "build"]
 
 BACKBONES = Path(__file__).parent / "backbones"
 """Links to the networks that it may stand on. They lie in this folder so that DVC, which cannot follow the choice in
-params.yaml, sees an edit to one of them as an edit to this network, and to no other."""
+params.yaml, sees an edit to one of them as an edit to this network, and to no other. So each is one file."""
 
 
 def _known_backbone(name: str) -> str:

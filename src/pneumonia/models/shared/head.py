@@ -23,6 +23,12 @@ class Head:
     """`decode(map, size)`: the candidate boxes with their confidence, float (K, 5)."""
 
 
+def head_of(localiser: str) -> Head:
+    """The head of the localiser with this name."""
+    head: Head = network(localiser).HEAD
+    return head
+
+
 def find_head(model: str) -> Head | None:
     """The head of the network with this name, or None where it is no localiser."""
     head: Head | None = getattr(network(model), "HEAD", None)

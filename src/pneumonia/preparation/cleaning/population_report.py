@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-FACTS = {"view": "view position", "sex": "sex", "age": "age in years"}
+POPULATION_FACTS = {"view": "view position", "sex": "sex", "age": "age in years"}
 UNKNOWN = "unknown"
 
 _SHARE_WITH_ROOM = 8  # per cent of the bar, below which a number does not fit in
@@ -30,8 +30,8 @@ def summarize_population(films: pd.DataFrame) -> dict[str, Any]:
 
 
 def known_facts(films: pd.DataFrame) -> list[str]:
-    """Those of `FACTS` that are known of at least one film."""
-    return [fact for fact in FACTS if (_groups(films, fact) != UNKNOWN).any()]
+    """Those of `POPULATION_FACTS` that are known of at least one film."""
+    return [fact for fact in POPULATION_FACTS if (_groups(films, fact) != UNKNOWN).any()]
 
 
 def count_labels(films: pd.DataFrame, fact: str) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def plot_population(films: pd.DataFrame, colors: Mapping[str, str]) -> Figure:
         table = table[[label for label in colors if label in table]]
         _stack(above, table, colors)
         _stack(below, 100 * table.div(table.sum(axis=1), axis=0), colors, numbered=True)
-        above.set_title(f"by {FACTS[fact]}")
+        above.set_title(f"by {POPULATION_FACTS[fact]}")
         above.bar_label(above.containers[-1], [f"{count:,}" for count in table.sum(axis=1)], fontsize=9)
         below.set_xticks(range(len(table)), table.index)
     grid[0, 0].set_ylabel("films")

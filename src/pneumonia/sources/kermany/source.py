@@ -95,8 +95,8 @@ def film_of(name: str) -> Film:
     split, class_name, file = PurePosixPath(name).parts[-3:]
     match = next((match for pattern in _NAMES if (match := pattern.match(file))), None)
     series, number = (match["series"], match["number"]) if match else ("", file)
-    kinds = {"bacteria": "bacterial", "virus": "viral"}
-    label = "normal" if class_name == "NORMAL" else kinds.get(series.lower(), "pneumonia")
+    subtypes = {"bacteria": "bacterial", "virus": "viral"}
+    label = "normal" if class_name == "NORMAL" else subtypes.get(series.lower(), "pneumonia")
     patient = f"{series}-{number}" if match else f"{split}/{class_name}/{file}"
     return Film(f"images/{split}/{class_name}/{file}", label, patient, _SPLITS[split])
 
