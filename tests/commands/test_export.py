@@ -51,7 +51,9 @@ def run_saved_model(folder: Path, films: np.ndarray) -> np.ndarray:
     return loaded.serve(films).numpy()
 
 
-@pytest.mark.parametrize(("form", "run"), [("onnx", run_onnx), ("saved_model", run_saved_model)])
+@pytest.mark.parametrize(
+    ("form", "run"), [("onnx", run_onnx), pytest.param("saved_model", run_saved_model, marks=pytest.mark.slow)]
+)
 def test_other_runtimes_say_what_keras_says_of_any_number_of_films(registry, form, run):
     said = CliRunner().invoke(app, ["export", "0.png", "1.png", "--format", form, "--output", "out"])
     assert said.exit_code == 0, said.output

@@ -145,6 +145,7 @@ def test_a_network_learns_four_films_by_heart_and_comes_back_bit_equal(make_para
         assert one.shape == (4, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "published"),
     [
@@ -172,6 +173,7 @@ def test_grey_values_reach_the_network_on_the_scale_of_its_weights(make_params, 
     assert seen.predict(film, verbose=0) == pytest.approx(wanted, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_convnext_taken_apart_computes_what_it_did(make_params):
     params = tiny(make_params, "convnext")
     keras.utils.set_random_seed(0)
@@ -187,6 +189,7 @@ def test_convnext_taken_apart_computes_what_it_did(make_params):
     assert np.array_equal(np.array(ours(grey)), np.array(nested(grey)))
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_googlenet_loads_into_it_again(make_params, tmp_path):
     network = build_network(tiny(make_params, "googlenet")).model
     kept = keras.Model(network.input, network.get_layer("probability").output)

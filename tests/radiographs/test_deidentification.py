@@ -108,9 +108,10 @@ def test_no_output_of_a_run_names_anybody(films, tmp_path):
 
 
 def test_a_film_is_read_in_silence():
+    film = identified_film(0, 0, ["SpecificCharacterSet"])
     with warnings.catch_warnings(record=True) as quoted:
         warnings.simplefilter("always")
-        read_radiograph(identified_film(0, 0, ["SpecificCharacterSet"]))
+        read_radiograph(film)
     assert quoted == []
 
 

@@ -188,6 +188,7 @@ def test_mixed_precision_trains_and_the_model_that_is_kept_computes_in_float32(m
     assert np.array_equal(loaded.predict(film, verbose=0), trained.model.predict(film, verbose=0))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_with_what_to_try(make_params, images, rows):
     rows = rows.assign(weight=math.nan)
     with pytest.raises(
@@ -280,6 +281,7 @@ def test_a_training_is_not_resumed_from_other_weights(make_params, images, rows,
         fit(make_params(SMALL), images, rows, resumed=left)
 
 
+@pytest.mark.slow
 def test_the_initial_bias_can_be_left_out(make_params, images, rows):
     still = {"train.learning_rate": 1e-9, "train.epochs": 1, "train.optimizer": "sgd", "train.schedule": "constant"}
     trained = fit(make_params(SMALL | still | {"train.initial_bias": False}), images, rows)
