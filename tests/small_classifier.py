@@ -1,4 +1,4 @@
-"""A classifier whose answers one can work out by hand, and films for it."""
+"""Networks whose predictions one can work out by hand, and films for them."""
 
 import io
 from pathlib import Path

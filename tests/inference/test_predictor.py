@@ -31,81 +31,81 @@ def familiarity(tmp_path_factory: pytest.TempPathFactory) -> Familiarity:
 def test_the_probability_is_the_calibrated_one_and_the_label_follows_the_threshold(familiarity: Familiarity) -> None:
     # Mean grey 204 is p = 0.8; at T = 2: sqrt(0.8) / (sqrt(0.8) + sqrt(0.2)) = 2 / 3. Grey 51 is p = 0.2, so 1 / 3.
     for threshold, labels in ((0.66, ["pneumonia", "normal"]), (0.67, ["normal", "normal"])):
-        classifier = Predictor(brightness_network(), decision(temperature=2, threshold=threshold), familiarity)
-        answers = classifier.predict_films([read_radiograph(grey(204)), read_radiograph(grey(51))])
-        assert [answer.label for answer in answers] == labels
-        assert [answer.probability for answer in answers] == pytest.approx([2 / 3, 1 / 3], abs=1e-5)
-        assert answers[0].probabilities == pytest.approx({"normal": 1 / 3, "pneumonia": 2 / 3}, abs=1e-5)
-        assert answers[0].threshold == threshold
+        predictor = Predictor(brightness_network(), decision(temperature=2, threshold=threshold), familiarity)
+        predictions = predictor.predict_films([read_radiograph(grey(204)), read_radiograph(grey(51))])
+        assert [prediction.label for prediction in predictions] == labels
+        assert [prediction.probability for prediction in predictions] == pytest.approx([2 / 3, 1 / 3], abs=1e-5)
+        assert predictions[0].probabilities == pytest.approx({"normal": 1 / 3, "pneumonia": 2 / 3}, abs=1e-5)
+        assert predictions[0].threshold == threshold
 
 
 def test_of_three_classes_the_sick_ones_count_together(familiarity: Familiarity) -> None:
     network, film = constant_network([0.4, 0.25, 0.35]), read_radiograph(grey(100))
     for threshold, label in ((0.59, "viral"), (0.61, "normal")):
-        (answer,) = Predictor(network, decision("multiclass", threshold=threshold), familiarity).predict_films([film])
-        assert (answer.label, answer.probability) == (label, pytest.approx(0.6, abs=1e-5))
-        assert answer.probabilities == pytest.approx({"normal": 0.4, "bacterial": 0.25, "viral": 0.35}, abs=1e-5)
+        (prediction,) = Predictor(network, decision("multiclass", threshold=threshold), familiarity).predict_films([film])
+        assert (prediction.label, prediction.probability) == (label, pytest.approx(0.6, abs=1e-5))
+        assert prediction.probabilities == pytest.approx({"normal": 0.4, "bacterial": 0.25, "viral": 0.35}, abs=1e-5)
 
 
 def test_any_number_of_films_in_their_order_with_the_broken_among_them(
     familiarity: Familiarity, tmp_path: Path
 ) -> None:
-    classifier = Predictor(brightness_network(), decision(), familiarity)
+    predictor = Predictor(brightness_network(), decision(), familiarity)
     levels = [20 + number % 200 for number in range(5 * BATCH + 1)]
     sources: list[Path | bytes] = [grey(level) for level in levels]
     sources[3], sources[40] = b"", tmp_path / "absent.png"
     (tmp_path / "film.png").write_bytes(grey(levels[7]))
     sources[7] = tmp_path / "film.png"
-    answers = list(classifier.predict_files(iter(sources)))
-    assert [str(answers[3]), str(answers[40])] == ["empty", "missing"]
-    for level, answer in zip(levels, answers, strict=True):
-        if isinstance(answer, Prediction):
-            assert answer.probability == pytest.approx(level / 255, abs=1e-5)
+    predictions = list(predictor.predict_files(iter(sources)))
+    assert [str(predictions[3]), str(predictions[40])] == ["empty", "missing"]
+    for level, prediction in zip(levels, predictions, strict=True):
+        if isinstance(prediction, Prediction):
+            assert prediction.probability == pytest.approx(level / 255, abs=1e-5)
         else:
-            assert isinstance(answer, UnreadableRadiograph)
-    assert sum(isinstance(answer, Prediction) for answer in answers) == len(levels) - 2
-    assert list(classifier.predict_files([])) == []
-    assert next(classifier.predict_files([b""])).args == ("empty",)
+            assert isinstance(prediction, UnreadableRadiograph)
+    assert sum(isinstance(prediction, Prediction) for prediction in predictions) == len(levels) - 2
+    assert list(predictor.predict_files([])) == []
+    assert next(predictor.predict_files([b""])).args == ("empty",)
 
 
-def test_one_film_and_the_same_among_many_get_the_same_answer(familiarity: Familiarity) -> None:
-    classifier = Predictor(brightness_network(), decision(), familiarity)
+def test_one_film_and_the_same_among_many_get_the_same_prediction(familiarity: Familiarity) -> None:
+    predictor = Predictor(brightness_network(), decision(), familiarity)
     films = [png(thorax(seed)) for seed in range(5)]
-    together = list(classifier.predict_files(films))
-    alone = [next(classifier.predict_files([film])) for film in films]
+    together = list(predictor.predict_files(films))
+    alone = [next(predictor.predict_files([film])) for film in films]
     for one, other in zip(together, alone, strict=True):
         assert one.probability == pytest.approx(other.probability, abs=1e-6)
-    assert classifier.predict_films([read_radiograph(films[0])])[0] == alone[0]
+    assert predictor.predict_films([read_radiograph(films[0])])[0] == alone[0]
 
 
 def test_films_are_resized_as_clean_does(familiarity: Familiarity) -> None:
-    classifier = Predictor(brightness_network(), decision(), familiarity)
+    predictor = Predictor(brightness_network(), decision(), familiarity)
     film = thorax(0, size=301)
-    (answer,) = classifier.predict_files([png(film)])
-    assert answer.probability == pytest.approx(resize(film, SIZE).mean() / 255, abs=1e-5)
+    (prediction,) = predictor.predict_files([png(film)])
+    assert prediction.probability == pytest.approx(resize(film, SIZE).mean() / 255, abs=1e-5)
 
 
 def test_what_clean_rejects_is_refused(familiarity: Familiarity) -> None:
-    classifier = Predictor(brightness_network(), decision(), familiarity)
+    predictor = Predictor(brightness_network(), decision(), familiarity)
     small, constant = png(thorax(0, size=27)), png(np.full((40, 40), 7, np.uint8))
-    reasons = [str(answer) for answer in classifier.predict_files([small, constant])]
+    reasons = [str(prediction) for prediction in predictor.predict_files([small, constant])]
     assert reasons == ["too small: 27 x 27 pixels", "constant: every pixel is 7"]
     with pytest.raises(UnreadableRadiograph, match="too small"):
-        classifier.predict_films([read_radiograph(small)])
+        predictor.predict_films([read_radiograph(small)])
 
 
-def test_a_strange_film_is_answered_with_a_remark(familiarity: Familiarity) -> None:
-    classifier = Predictor(brightness_network(), decision(), familiarity)
+def test_a_strange_film_is_predicted_with_a_remark(familiarity: Familiarity) -> None:
+    predictor = Predictor(brightness_network(), decision(), familiarity)
     upright, turned = thorax(1000), np.rot90(thorax(1000)).copy()
-    remarks = [answer.remark for answer in classifier.predict_files([png(upright), png(turned)])]
+    remarks = [prediction.remark for prediction in predictor.predict_files([png(upright), png(turned)])]
     assert remarks[0] == ""
     assert "unlike the training films" in remarks[1]
 
 
-def test_loaded_again_it_answers_the_same(tmp_path: Path) -> None:
+def test_loaded_again_it_predicts_the_same(tmp_path: Path) -> None:
     write_classifier(tmp_path, brightness_network(), decision(temperature=2))
-    (answer,) = Predictor.load(tmp_path).predict_files([grey(204)])
-    assert answer.probability == pytest.approx(2 / 3, abs=1e-5)
+    (prediction,) = Predictor.load(tmp_path).predict_files([grey(204)])
+    assert prediction.probability == pytest.approx(2 / 3, abs=1e-5)
 
 
 def test_what_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_an_unregistered_model_is_named_by_its_run(tmp_path: Path) -> None:
     assert model_version(tmp_path) == "7"
 
 
-def test_the_example_of_the_model_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_the_model_is_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = write_classifier(tmp_path / "models", brightness_network(), decision())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", register_classifier(tmp_path, directory))
     model = mlflow.pyfunc.load_model(MODEL)

@@ -65,7 +65,7 @@ def picture(text: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(text)))
 
 
-def test_a_film_gets_an_answer_and_a_picture_of_its_evidence(page):
+def test_a_film_gets_a_prediction_and_a_picture_of_its_evidence(page):
     status, answer = ask(page, png(thorax(1)))
     assert status == 200
     assert answer["model"] == "pneumonia-binary version 1"

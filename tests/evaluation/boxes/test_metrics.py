@@ -32,15 +32,15 @@ def test_figures_by_hand():
         NOTHING,
         detections([*BOX, 0.2]),
     ]
-    figures = values(truths, ranked)
-    assert figures["map"] == pytest.approx((1 + 1 / 2 + 0) / 3)  # the last film is left out
-    assert figures["ap_50"] == pytest.approx((1 + 2 / 3 + 0) / 3)  # precision 1 at the first, 2 / 3 at the second
+    metrics = values(truths, ranked)
+    assert metrics["map"] == pytest.approx((1 + 1 / 2 + 0) / 3)  # the last film is left out
+    assert metrics["ap_50"] == pytest.approx((1 + 2 / 3 + 0) / 3)  # precision 1 at the first, 2 / 3 at the second
     # One false positive in four films comes with the second box.
-    rates = {rate: figures[f"froc/{rate}"] for rate in ("0.125", "0.25", "0.5", "1", "2")}
+    rates = {rate: metrics[f"froc/{rate}"] for rate in ("0.125", "0.25", "0.5", "1", "2")}
     assert rates == pytest.approx({"0.125": 1 / 3, "0.25": 2 / 3, "0.5": 2 / 3, "1": 2 / 3, "2": 2 / 3})
-    assert figures["roc_auc"] == pytest.approx((1 + 1 + 0) / 3)
+    assert metrics["roc_auc"] == pytest.approx((1 + 1 + 0) / 3)
     # Wrong: none, the 1600 elsewhere, the 1600 missed, none.
-    assert figures["pixel_accuracy"] == pytest.approx(1 - 2 * 1600 / 10_000 / 4)
+    assert metrics["pixel_accuracy"] == pytest.approx(1 - 2 * 1600 / 10_000 / 4)
 
 
 def test_precision_is_made_monotone():
@@ -52,8 +52,8 @@ def test_precision_is_made_monotone():
 
 def test_a_mark_may_be_rougher_for_froc_than_for_average_precision():
     rough = detections([0, 0, 40, 12, 0.9])  # IoU 0.3
-    figures = values([detections(BOX), NO_BOXES], [rough, NOTHING])
-    assert (figures["ap_50"], figures["froc/0.125"]) == (0, 1)
+    metrics = values([detections(BOX), NO_BOXES], [rough, NOTHING])
+    assert (metrics["ap_50"], metrics["froc/0.125"]) == (0, 1)
 
 
 @pytest.mark.parametrize("swap", [False, True])
@@ -62,14 +62,14 @@ def test_detections_of_one_confidence_count_together_whatever_their_order(swap):
     truths, ranked = [detections(BOX), NO_BOXES], [detections([*BOX, 0.5]), detections([*BOX, 0.5])]
     if swap:
         truths, ranked = truths[::-1], ranked[::-1]
-    figures = values(truths, ranked)
-    assert (figures["ap_50"], figures["froc/0.25"], figures["froc/0.5"]) == (0.5, 0, 1)
-    assert figures["roc_auc"] == 0.5
+    metrics = values(truths, ranked)
+    assert (metrics["ap_50"], metrics["froc/0.25"], metrics["froc/0.5"]) == (0.5, 0, 1)
+    assert metrics["roc_auc"] == 0.5
 
 
 def test_figures_without_a_denominator_are_nan():
-    figures = values([NO_BOXES, NO_BOXES], [NOTHING, detections([*BOX, 0.2])])
-    assert {name for name, value in figures.items() if np.isnan(value)} == {
+    metrics = values([NO_BOXES, NO_BOXES], [NOTHING, detections([*BOX, 0.2])])
+    assert {name for name, value in metrics.items() if np.isnan(value)} == {
         "map", "ap_50", "roc_auc", *(f"froc/{rate}" for rate in ("0.125", "0.25", "0.5", "1", "2"))
     }  # fmt: skip
     assert values([detections(BOX), NO_BOXES], [NOTHING, NOTHING])["ap_50"] == 0
