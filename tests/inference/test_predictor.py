@@ -42,7 +42,8 @@ def test_the_probability_is_the_calibrated_one_and_the_label_follows_the_thresho
 def test_of_three_classes_the_sick_ones_count_together(familiarity: Familiarity) -> None:
     network, film = constant_network([0.4, 0.25, 0.35]), read_radiograph(grey(100))
     for threshold, label in ((0.59, "viral"), (0.61, "normal")):
-        (prediction,) = Predictor(network, decision("multiclass", threshold=threshold), familiarity).predict_films([film])
+        predictor = Predictor(network, decision("multiclass", threshold=threshold), familiarity)
+        (prediction,) = predictor.predict_films([film])
         assert (prediction.label, prediction.probability) == (label, pytest.approx(0.6, abs=1e-5))
         assert prediction.probabilities == pytest.approx({"normal": 0.4, "bacterial": 0.25, "viral": 0.35}, abs=1e-5)
 
