@@ -201,7 +201,7 @@ def test_an_experiment_in_a_copy_writes_to_the_main_repository(repository, make_
 def test_workers_that_start_at_once_on_a_fresh_store_all_get_their_run(repository):
     (repository / "mlflow.db").unlink()
     code = (
-        "import mlflow; from pneumonia.registry.runs import open_store; open_store('pneumonia');"
+        "import mlflow; from pneumonia.registry.store import open_store; open_store('pneumonia');"
         "run = mlflow.start_run(); mlflow.log_metric('a', 1); mlflow.end_run()"
     )
     with ThreadPoolExecutor(4) as pool:
