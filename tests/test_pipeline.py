@@ -293,7 +293,8 @@ def test_a_killed_training_goes_on_from_its_last_epoch_and_ends_as_if_nothing_ha
             os.killpg(process.pid, signal.SIGKILL)
         assert {name: content for name, content in fingerprint(root).items() if "checkpoint" not in name} == before
         assert repository.changed_stages() == ["train"]
-        assert "Epoch 1/" not in repository.run("dvc", "repro", "train")
+        with edited(repository, "evaluation/report/page.py"):  # which throws no training away
+            assert "Epoch 1/" not in repository.run("dvc", "repro", "train")
         resumed = pd.read_csv(root / "reports" / "history.csv").drop(columns="seconds")
         [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in runs]
         assert run.info.status == "FINISHED"
