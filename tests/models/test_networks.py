@@ -91,9 +91,6 @@ def cut_down(network: keras.Model, last: str | None) -> keras.Model:
 
 
 LAST = {
-    "cnn": None,
-    "resnet": None,
-    "alexnet": None,
     "googlenet": "4a",
     "resnet50": "conv3_block1_out",
     "vgg19": "block2_pool",
@@ -105,19 +102,15 @@ LAST = {
     "efficientnet_lite": "block4b_add",
     "convnext": "convnext_tiny_stage_1_block_0_identity",
 }
-"""Of each network the last layer that is tried: what follows is more of the same."""
+"""The last layer that is tried of a network which is not tried as a whole: what follows is more of the same."""
 
 
-def test_every_classifier_is_tried():
-    assert sorted(LAST) == CLASSIFIERS
-
-
-@pytest.mark.parametrize("name", slow_but(("cnn", "mobilenet_v2"), LAST))
+@pytest.mark.parametrize("name", slow_but(("cnn", "mobilenet_v2"), CLASSIFIERS))
 def test_a_network_learns_four_films_by_heart_and_comes_back_bit_equal(make_params, tmp_path, name):
     """From the film to the loss and back: gradients reach the first layer, the loss goes to nothing."""
     keras.utils.set_random_seed(0)
     params = tiny(make_params, name, task="multiclass")
-    network = cut_down(build_network(params).model, LAST[name])
+    network = cut_down(build_network(params).model, LAST.get(name))
     for layer in network.layers:  # nothing left to chance
         for rate in ("rate", "drop_path_rate"):
             if hasattr(layer, rate):
