@@ -35,7 +35,7 @@ def main() -> None:
         partial.write_text(card)
     with whole_file(REPORTS / "report.html") as partial:
         partial.write_text(render_report(evaluation, params, training, DATA, REPORTS))
-    with continue_run(training.pop("run_id"), params, DATA, history):
+    with continue_run(training.pop("run_id"), params, DATA, history) as run:
         log_training(training)
         log_evaluation(evaluation.metrics, evaluation.intervals, evaluation.findings, REPORTS)
         # Last, with all of the run logged: the next model is compared with a champion's predictions.
@@ -50,6 +50,7 @@ def main() -> None:
         print(f"{part:5}", *shown, sep="  ")
     print(*evaluation.findings, sep="\n")
     print(decision)
+    print(f"run {run.info.run_name} ({run.info.run_id[:8]})")
 
 
 if __name__ == "__main__":
