@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,69 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from mlflow import MlflowClient
 
-from .conftest import REPOSITORY, write_params
-
-SMALL = {
-    "datasets.phantom.patients": 60, "datasets.phantom.image_size": 64, "clean.image_size": 64, "clean.min_size": 32,
-    "split.val_per_class": 5, "train.epochs": 1, "train.batch_size": 16, "compute.workers": 1,
-    "train.precision": "float32",
-}  # fmt: skip
-STAGES = ["download", "clean", "split", "rebalance", "train", "evaluate"]
-ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))},
-    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    "DVC_NO_ANALYTICS": "1",
-    "TQDM_DISABLE": "1",
-    "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
-    "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
-}  # fmt: skip
-
-
-class Repository:
-    """A copy of the project with small parameters, committed to git."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        tracked = subprocess.check_output(["git", "ls-files"], cwd=REPOSITORY, text=True).splitlines()
-        for name in tracked:
-            if not name.startswith(("docs/", "tests/")) and name != "dvc.lock" and (REPOSITORY / name).is_file():
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(REPOSITORY / name, root / name, follow_symlinks=False)
-        write_params(root / "params.yaml", SMALL)
-        self.run("git", "init", "--quiet")
-        self.commit()
-
-    def run(self, *command: str, check: bool = True, **environment: str) -> str:
-        done = subprocess.run(
-            command,
-            cwd=self.root,
-            env=ENVIRONMENT | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert not check or done.returncode == 0, done.stdout
-        assert check or done.returncode != 0, f"{command} should have failed: {done.stdout}"
-        return done.stdout
-
-    def commit(self) -> None:
-        self.run("git", "add", "--all")
-        self.run("git", "commit", "--quiet", "--message", "state")
-
-    def changed_stages(self) -> list[str]:
-        """The stages that `dvc status` finds changed, in their order."""
-        status = json.loads(self.run("dvc", "status", "--json").splitlines()[-1])
-        return [stage for stage in STAGES if stage in status]
-
-    def mlflow(self) -> MlflowClient:
-        return MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
-
-    def mlflow_runs(self) -> list:
-        client = self.mlflow()
-        return client.search_runs([client.get_experiment_by_name("pneumonia").experiment_id])
+from .conftest import write_params
+from .small_repository import ENVIRONMENT, SMALL, Repository
 
 
 @pytest.fixture(scope="module")
@@ -337,94 +275,6 @@ def test_a_changed_evaluation_makes_a_new_run_and_leaves_the_first(repository):
     [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
     assert run.data.tags["pneumonia.trained_in"] in before
     assert yaml.safe_load((repository.root / "dvc.lock").read_text())["stages"]["evaluate"]
-
-
-TOY_NETWORK = '''
-"""A network of one unit."""
-
-from __future__ import annotations
-
-from pneumonia.models.shared.ends import UNIT, film_input, probabilities
-from pneumonia.models.shared.lazy_keras import keras, layers
-from pneumonia.models.shared.settings import Scratch
-from pneumonia.params.blocks import Positive
-
-INPUT_SIZE = 64
-
-
-class Settings(Scratch):
-    """Its block in params.yaml."""
-
-    pool: Positive
-
-
-def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
-    """The network (see `models.shared.building`)."""
-    film, x = film_input(image_size, UNIT)
-    x = layers.AveragePooling2D(settings.pool)(x)
-    return keras.Model(film, probabilities(layers.Flatten()(x), outputs), name="toy")
-'''
-TOY_SOURCE = '''
-"""Films of noise, of which those with pneumonia are bright on one side."""
-
-from pathlib import Path
-
-import numpy as np
-from PIL import Image
-
-from pneumonia.params.blocks import Positive, SourceBlock
-from pneumonia.params.stages import Compute
-from pneumonia.sources.shared.raw import Film, write_index
-
-
-class Settings(SourceBlock):
-    """Its block in params.yaml."""
-
-    films: Positive
-
-
-def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
-    """Write the films into `directory` (see `sources.shared.raw`)."""
-    rows = []
-    for number in range(settings.films):
-        grey = np.random.default_rng(number).integers(60, 120, (80, 80), np.uint8)
-        grey[:, :40] += np.uint8(80 * (number % 2))
-        Image.fromarray(grey).save(directory / f"{number}.png")
-        rows.append(Film(f"{number}.png", ["normal", "pneumonia"][number % 2], str(number)))
-    write_index(directory, rows, {"name": "toy", "licence": "MIT"})
-'''
-
-
-@pytest.mark.slow
-def test_a_new_network_and_a_new_source_are_a_file_and_a_block_each(repository):
-    root, package = repository.root, repository.root / "src" / "pneumonia"
-    recipe = {"optimizer": "adam", "learning_rate": 0.05, "weight_decay": 0, "ema": 0, "label_smoothing": 0, "mixup": 0}
-    recommended = {"image_size": 64, "batch_size": 16, "epochs": 4, "strength": 0, "least_share": 0}
-    network = {"weights": "random", "pool": 16, "recommended": recipe}
-    source = {"films": 80, "recommended": recommended | {"exchanged_surroundings": 0}}
-    chosen = {"model": "toy", "dataset": "toy", "clean.image_size": "auto", "train.epochs": "auto"}
-    try:
-        for name, code in (("models/toy/network.py", TOY_NETWORK), ("sources/toy/source.py", TOY_SOURCE)):
-            (package / name).parent.mkdir()
-            (package / name).write_text(code)
-        write_params(root / "params.yaml", SMALL | {"models.toy": network | {"pool": 0}})
-        told = repository.run("python", "-m", "pneumonia.params", check=False, PYTHONPATH="src")
-        assert told == "error: params.yaml: models.toy.pool is 0; it should be greater than or equal to 1\n"
-
-        write_params(root / "params.yaml", SMALL | {"models.toy": network, "datasets.toy": source} | chosen)
-        repository.run("dvc", "repro")
-        metrics = json.loads((root / "reports" / "metrics.json").read_text())
-        assert metrics["test"]["roc_auc"] == 1
-        film = root / "data" / "raw" / "1.png"
-        [version] = repository.mlflow().search_model_versions("tags.dataset = 'toy'")
-        address = f"models:/pneumonia-binary/{version.version}"
-        command = ["pneumonia", "predict", str(film), "--model", address, "--format", "csv"]
-        rows = repository.run(*command, PYTHONPATH="src")
-        assert ",pneumonia," in rows
-    finally:
-        repository.run("git", "checkout", "--quiet", "params.yaml", "dvc.lock")
-        repository.run("git", "clean", "-fdq", "src")
-        repository.run("dvc", "checkout", "--quiet")
 
 
 @pytest.mark.slow

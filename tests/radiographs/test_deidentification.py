@@ -20,7 +20,7 @@ from pneumonia.sources.shared.raw import BOX_COLUMNS
 
 from ..conftest import write_params
 from ..dicom_files import dicom, saved
-from ..test_pipeline import SMALL, Repository
+from ..small_repository import SMALL, Repository
 
 PLANTED = {
     "PatientName": "Zaphodson^Quentin",

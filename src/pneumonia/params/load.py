@@ -114,18 +114,15 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 def _typed_for(values: dict[str, Any]) -> type[Params]:
-    """`Params` with the settings of those sources and networks that have a block in `values`."""
+    """`Params` with the settings of those sources and networks that have a block in `values`, or need one."""
 
-    def blocks(key: str, there: list[str], module: Callable[[str], ModuleType]) -> dict[str, Any]:
-        return {name: (module(name).Settings, ...) for name in _block(values, key) if name in there}
+    def blocks(key: str, choice: str, there: list[str], module: Callable[[str], ModuleType]) -> dict[str, Any]:
+        names = dict.fromkeys([*_block(values, key), str(values.get(choice))])
+        settings: dict[str, Any] = {name: (module(name).Settings, ...) for name in names if name in there}
+        block = create_model(key.title(), __base__=Block, **settings)
+        return {choice: (Literal[tuple(settings or there)], ...), key: (block, ...)}
 
-    datasets, models = blocks("datasets", sources(), source), blocks("models", networks(), network)
-    fields: dict[str, Any] = {
-        "dataset": (Literal[tuple(datasets)], ...),
-        "model": (Literal[tuple(models)], ...),
-        "datasets": (create_model("Datasets", __base__=Block, **datasets), ...),
-        "models": (create_model("Models", __base__=Block, **models), ...),
-    }
+    fields = blocks("datasets", "dataset", sources(), source) | blocks("models", "model", networks(), network)
     return create_model("Params", __base__=Params, **fields)
 
 
