@@ -179,7 +179,8 @@ def test_spacing_is_that_of_the_patient_or_else_of_the_detector() -> None:
     assert read_radiograph(dicom(grain(), **spacings)).spacing == 0.139
     assert read_radiograph(dicom(grain(), **spacings | {"PixelSpacing": None})).spacing == 0.2
     nonsense = dicom(grain(), **spacings).replace(b"0.139", b"wrong")
-    assert read_radiograph(nonsense).spacing is None
+    assert read_radiograph(nonsense).spacing == 0.2
+    assert read_radiograph(nonsense.replace(b"0.2", b"all")).spacing is None
 
 
 def test_unreadable() -> None:

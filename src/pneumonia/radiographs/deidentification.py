@@ -6,49 +6,24 @@ numbers are few enough to be tried one by one, so a hash without a secret would 
 
 import hashlib
 import hmac
-import logging
 import os
-import re
 import secrets
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pneumonia.errors import UserError
 from pneumonia.outputs import whole_file
 from pneumonia.params.paths import user_path
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
+from pneumonia.radiographs.radiograph import UnreadableRadiograph
+from pneumonia.radiographs.read import read_elements
 
 SALT_FILE = ".pneumonia_salt"
-
-
-DEFLATED = b"1.2.840.10008.1.2.1.99"
-"""The transfer syntax whose whole data set is compressed: a megabyte of it may be gigabytes, so it is not read."""
-
-
-def read_header(file: Path, elements: list[str]) -> "Dataset | None":
-    """The `elements` of a DICOM `file`, its pixels left unread; None only for a file that `clean` will reject."""
-    from pydicom import dcmread  # here, since it takes time and most data sets have no DICOM
-
-    hush_pydicom()
-    try:
-        with file.open("rb") as start:
-            if DEFLATED in start.read(4096):
-                return None
-        # Forced, as in `read_dicom`: a file may lack the preamble that marks it as DICOM.
-        return dcmread(file, stop_before_pixels=True, force=True, specific_tags=elements)
-    except Exception:  # on broken bytes pydicom raises anything; its messages quote what they stumbled on
-        return None
 
 
 def patient_hash(file: Path) -> str:
     """The `pseudonym` of the DICOM `file`'s PatientID; empty where there is none, or the file is no DICOM."""
     try:
-        header = read_header(file, ["PatientID"])
-        identity = str(header.get("PatientID") or "").strip() if header else ""
-    except Exception:  # pydicom decodes an element when it is asked for
+        identity = read_elements(file, ["PatientID"]).get("PatientID", "")
+    except UnreadableRadiograph:
         return ""
     return pseudonym(identity) if identity else ""
 
@@ -56,16 +31,6 @@ def patient_hash(file: Path) -> str:
 def pseudonym(identity: str) -> str:
     """16 hex digits that stand for `identity`: always the same with one salt, and traced to nobody without it."""
     return hmac.new(_salt().encode(), identity.encode(), hashlib.sha256).hexdigest()[:16]
-
-
-def hush_pydicom() -> None:
-    """Silence pydicom's warnings, which quote values. Each thread that reads calls this first."""
-    # Not warnings.catch_warnings, which acts on all threads at once: one would undo the silence of another.
-    warnings.filterwarnings("ignore", module=rf"pydicom|{re.escape(__package__)}\.")
-    log = logging.getLogger("pydicom")
-    log.propagate = False
-    if not log.handlers:
-        log.addHandler(logging.NullHandler())  # without any, Python would print warnings all the same
 
 
 def _salt() -> str:

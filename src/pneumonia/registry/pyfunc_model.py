@@ -49,13 +49,13 @@ REQUIREMENTS = (
     "pydantic",
     "pydicom",
     "pylibjpeg",
-    "pylibjpeg-libjpeg",
     "pylibjpeg-openjpeg",
+    "python-gdcm",
     "pyyaml",
     "scipy",
     "tensorflow",
 )
-"""What the package code in the model imports to predict, and the decoders that pydicom looks for."""
+"""What the package code in the model imports to predict, and the decoders of DICOM."""
 
 
 OUTPUTS = {

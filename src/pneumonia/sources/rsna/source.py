@@ -22,7 +22,8 @@ from pneumonia.errors import UserError
 from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_path
 from pneumonia.params.stages import Compute
-from pneumonia.radiographs.deidentification import read_header
+from pneumonia.radiographs.radiograph import UnreadableRadiograph
+from pneumonia.radiographs.read import read_elements
 from pneumonia.sources.rsna.tables import BOXES, CLASSES, PATIENTS, Tables, read_tables
 from pneumonia.sources.shared.archive import extract_members, list_members
 from pneumonia.sources.shared.fetching import provenance
@@ -142,10 +143,11 @@ def cut_to_films(boxes: pd.DataFrame, directory: Path, compute: Compute) -> tupl
 
 def _film_size(path: Path) -> tuple[float, float]:
     """Width and height in pixels; infinite for a file that tells none, which is left to `clean` to reject."""
-    header = read_header(path, ["Rows", "Columns"])
-    if header is None or not header.get("Rows") or not header.get("Columns"):
+    try:
+        elements = read_elements(path, ["Rows", "Columns"])
+    except UnreadableRadiograph:
         return math.inf, math.inf
-    return float(header.Columns), float(header.Rows)
+    return float(elements.get("Columns", math.inf)), float(elements.get("Rows", math.inf))
 
 
 def _kaggle() -> Path:

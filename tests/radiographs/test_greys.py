@@ -1,0 +1,209 @@
+"""A film comes out as the same greys, whatever a file keeps them in."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
+
+from pneumonia.radiographs.read import read_radiograph
+
+from ..dicom_files import dicom
+from ..png_files import chunk, png
+
+GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
+
+
+def film() -> np.ndarray:
+    """A film of 12 bits, uint16 (48, 64), from black to white."""
+    ramp = np.linspace(0, 4095, 64).astype(np.uint16)
+    return np.tile(ramp, (48, 1)) - np.arange(48, dtype=np.uint16)[:, None] * (ramp > 100)
+
+
+def shown(stored: np.ndarray) -> np.ndarray:
+    """`film` as it is to be seen: 12 bits scaled to 8."""
+    return np.rint(stored * (255 / 4095)).astype(np.uint8)
+
+
+def with_alpha(samples: np.ndarray, alpha: int) -> np.ndarray:
+    return np.concatenate([samples, np.full_like(samples[..., :1], alpha)], axis=2)
+
+
+@pytest.mark.parametrize("alpha", [0, 65535])
+@pytest.mark.parametrize("kind", [GREY, RGB, GREY_ALPHA, RGB_ALPHA])
+def test_sixteen_bit_png_keeps_all_its_greys(kind: int, alpha: int) -> None:
+    samples = film()[..., None].repeat(3 if kind in (RGB, RGB_ALPHA) else 1, axis=2)
+    data = png(with_alpha(samples, alpha) if kind in (GREY_ALPHA, RGB_ALPHA) else samples, 16, kind)
+    np.testing.assert_array_equal(read_radiograph(data).pixels, shown(film()))
+    assert read_radiograph(data).saturation == 0
+
+
+def test_sixteen_bit_colours_become_luma() -> None:
+    # 0.299 * 40000, 0.587 * 40000 and 0.114 * 40000 of 65535, and a white that needs all 16 bits.
+    colours = np.array([[[40000, 0, 0], [0, 40000, 0], [0, 0, 40000], [65535] * 3]], np.uint16)
+    expected = [[47, 91, 18, 255]]
+    assert read_radiograph(png(colours, 16, RGB)).pixels.tolist() == expected
+    assert read_radiograph(dicom(colours, "RGB", bits=16)).pixels.tolist() == expected
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_fewer_bits_of_a_png_are_all_in_use(bits: int) -> None:
+    # 2 bits: 0, 85, 170, 255.
+    greys = np.arange(2**bits)[None, :, None]
+    expected = [round(grey * 255 / (2**bits - 1)) for grey in range(2**bits)]
+    assert read_radiograph(png(greys, bits, GREY)).pixels.tolist() == [expected]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_palette_is_looked_up(bits: int) -> None:
+    rows = np.array([[[0], [1], [1], [0]]])
+    data = png(rows, bits, PALETTE, chunk(b"PLTE", bytes([10, 10, 10, 200, 200, 200])))
+    assert read_radiograph(data).pixels.tolist() == [[10, 200, 200, 10]]
+
+
+@pytest.mark.parametrize("kind", [GREY, RGB, GREY_ALPHA, RGB_ALPHA])
+def test_transparency_of_one_colour_does_not_matter(kind: int) -> None:
+    samples = film()[..., None].repeat(3, axis=2) if kind in (RGB, RGB_ALPHA) else film()[..., None]
+    samples = with_alpha(samples, 9) if kind in (GREY_ALPHA, RGB_ALPHA) else samples
+    transparent = chunk(b"tRNS", b"\0\0" * (3 if kind == RGB else 1))
+    np.testing.assert_array_equal(read_radiograph(png(samples, 16, kind, transparent)).pixels, shown(film()))
+
+
+@pytest.mark.parametrize("offset", [0, 1000, 1024, 2000, 2048])
+@pytest.mark.parametrize("bits", [13, 16])
+def test_signed_greys_without_a_window_are_scaled_by_those_in_use(offset: int, bits: int) -> None:
+    data = dicom((film().astype(np.int32) - offset).astype(np.int16), bits=bits)
+    np.testing.assert_array_equal(read_radiograph(data).pixels, shown(film()))
+    inverted = dicom((film().astype(np.int32) - offset).astype(np.int16), "MONOCHROME1", bits=bits)
+    np.testing.assert_array_equal(read_radiograph(inverted).pixels, 255 - shown(film()))
+
+
+def test_signed_eight_bits_and_all_positive_ones() -> None:
+    signed = np.array([[-128, 0, 127]], np.int8)
+    assert read_radiograph(dicom(signed, bits=8)).pixels.tolist() == [[0, 128, 255]]
+    # The brightest that a sign leaves room for is white: 32767, and not 65535.
+    assert read_radiograph(dicom(np.array([[0, 16384, 32767]], np.int16), bits=16)).pixels.tolist() == [[0, 128, 255]]
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(
+    ("value", "limit", "written"),
+    [(65535, None, 65535), (0, None, 0), (5000, 5999, 5500), (5999, 5000, 5000), (60000, 65535, 65000)],
+)
+def test_padding_is_black_and_does_not_count(photometric: str, value: int, limit: int | None, written: int) -> None:
+    stored = np.maximum(film(), 1)
+    stored[:, :10] = written
+    expected = shown(np.maximum(film(), 1))
+    expected = 255 - expected if photometric == "MONOCHROME1" else expected
+    expected[:, :10] = 0
+    elements: dict[str, Any] = {"PixelPaddingValue": value}
+    if limit is not None:
+        elements["PixelPaddingRangeLimit"] = limit
+    np.testing.assert_array_equal(read_radiograph(dicom(stored, photometric, bits=16, **elements)).pixels, expected)
+
+
+def test_padding_below_zero_and_padding_under_a_window() -> None:
+    stored = film().astype(np.int16)
+    expected = shown(film())
+    stored[:, :10], expected[:, :10] = -2000, 0
+    padded = dicom(stored, bits=16, PixelPaddingValue=-2000)
+    np.testing.assert_array_equal(read_radiograph(padded).pixels, expected)
+    wide = dicom(stored + 4096, bits=16, PixelPaddingValue=2096, WindowCenter=4096 + 2048, WindowWidth=4096)
+    np.testing.assert_array_equal(read_radiograph(wide).pixels, expected)
+
+
+def test_padding_written_without_its_sign() -> None:
+    stored = film().astype(np.int16)
+    stored[:, :10] = -2000
+    data = dicom(stored, bits=16, PixelPaddingValue=-2000)
+    tag = b"\x28\x00\x20\x01"
+    assert tag + b"SS" in data
+    unsigned = data.replace(tag + b"SS", tag + b"US")
+    np.testing.assert_array_equal(read_radiograph(unsigned).pixels, read_radiograph(data).pixels)
+
+
+def with_window(centre: bytes, width: bytes) -> np.ndarray:
+    """`film` as shown by a window of these texts."""
+    data = dicom(film(), bits=12, WindowCenter="1111.5", WindowWidth="2222.5")
+    for old, new in ((b"1111.5", centre), (b"2222.5", width)):
+        assert data.count(old) == 1
+        data = data.replace(old, new.ljust(6))
+    return read_radiograph(data).pixels
+
+
+def test_a_decimal_comma_is_read() -> None:
+    np.testing.assert_array_equal(with_window(b"1000,5", b"2001,0"), with_window(b"1000.5", b"2001.0"))
+
+
+@pytest.mark.parametrize("wrong", [b"wide", b"NaN", b"inf", b"-inf", b"1e999", b"", b"\xff\xfe\x00", b"--5", b"0x10"])
+def test_a_window_that_cannot_be_read_is_none(wrong: bytes) -> None:
+    np.testing.assert_array_equal(with_window(b"1000", wrong), shown(film()))
+    np.testing.assert_array_equal(with_window(wrong, b"2000"), shown(film()))
+
+
+def test_of_several_windows_the_first_that_can_be_read() -> None:
+    only = with_window(b"1000", b"2000")
+    np.testing.assert_array_equal(with_window(b"x\\1000", b"2\\2000"), only)
+    np.testing.assert_array_equal(with_window(b"1000\\9", b"2000"), only)
+    np.testing.assert_array_equal(with_window(b"9\\1000", b"0\\2000"), only)
+
+
+@pytest.mark.parametrize("element", ["RescaleSlope", "RescaleIntercept"])
+@pytest.mark.parametrize("wrong", [b"steep ", b"NaN   ", b"1e9999"])
+def test_a_rescale_that_cannot_be_read_is_none(element: str, wrong: bytes) -> None:
+    elements = {"RescaleSlope": "1", "RescaleIntercept": "0"} | {element: "3333.5"}
+    data = dicom(film(), bits=12, **elements).replace(b"3333.5", wrong)
+    np.testing.assert_array_equal(read_radiograph(data).pixels, shown(film()))
+
+
+def jpeg_in_dicom(jpeg: bytes, photometric: str) -> np.ndarray:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = JPEGBaseline8Bit
+    colours = np.zeros((48, 64, 3), np.uint8)
+    return read_radiograph(dicom(colours, photometric, PixelData=encapsulate([jpeg]), file_meta=meta)).pixels
+
+
+def encoded(image: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=98, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL", "YBR_FULL_422"])
+@pytest.mark.parametrize("stream", ["luma and chroma", "subsampled", "red, green, blue", "nothing told", "untold RGB"])
+def test_what_a_jpeg_says_of_its_colours_counts_and_not_the_tag(photometric: str, stream: str) -> None:
+    image = Image.fromarray(shown(film())).convert("RGB")
+    match stream:
+        case "luma and chroma":
+            jpeg = encoded(image, subsampling=0)
+        case "subsampled":
+            jpeg = encoded(image, subsampling=2)
+        case "red, green, blue":
+            jpeg = encoded(image, keep_rgb=True)
+        case "nothing told":
+            jpeg = without(encoded(image, subsampling=0), 0xE0)
+        case _:
+            if photometric != "RGB":
+                pytest.skip("nothing tells that it is RGB")
+            jpeg = without(encoded(image, keep_rgb=True), 0xEE, named=b"\1\2\3")
+    assert np.abs(jpeg_in_dicom(jpeg, photometric).astype(int) - shown(film())).max() <= 3
+
+
+def without(jpeg: bytes, marker: int, named: bytes = b"") -> bytes:
+    """The JPEG without the segment that tells its colours, and with other names for its components."""
+    start = jpeg.find(bytes([0xFF, marker]))
+    if start >= 0:
+        length = int.from_bytes(jpeg[start + 2 : start + 4])
+        jpeg = jpeg[:start] + jpeg[start + 2 + length :]
+    if named:
+        frame, scan = jpeg.find(b"\xff\xc0"), jpeg.find(b"\xff\xda")
+        changed = bytearray(jpeg)
+        for number, name in enumerate(named):
+            changed[frame + 10 + 3 * number] = name
+            changed[scan + 5 + 2 * number] = name
+        jpeg = bytes(changed)
+    return jpeg
