@@ -25,6 +25,7 @@ from pneumonia.radiographs.read import resize
 from pneumonia.registry.pyfunc_model import REQUIREMENTS, RefusedFilm, model_version
 
 from ..conftest import REPOSITORY
+from ..hostile_films import HOSTILE
 from ..small_classifier import (
     SIZE,
     brightness_network,
@@ -124,6 +125,15 @@ def test_over_http_a_film_gets_the_row_that_it_gets_in_python(store: str, server
         expected = model.predict(films)
         got = pd.DataFrame(answer.json()["predictions"])
         pd.testing.assert_frame_equal(got, expected, check_dtype=False, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_film_is_refused_and_the_server_answers_the_next(server: str, name: str) -> None:
+    made, reason = HOSTILE[name]
+    refused = post(server, base64_text(made()))
+    assert refused.status_code == 400
+    assert refused.json()["message"].startswith(f"film 0: {reason}")
+    assert post(server, base64_text(FILMS[0])).status_code == 200
 
 
 def test_what_is_no_film_is_refused_with_a_line_and_the_server_lives_on(server: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pneumonia.radiographs.read import resize
 from pneumonia.sources.shared.raw import Box, Film, write_index
 
 from ...dicom_files import dicom
+from ...hostile_films import HOSTILE
 
 SIZE = 32
 
@@ -243,3 +244,16 @@ def test_report_tells_encodings_by_split_and_label(raw: Raw) -> None:
         picture = np.asarray(Image.open(reports / "clean" / name).convert("L"))
         assert picture.shape[1] > 500
         assert picture.std() > 10  # something is drawn
+
+
+def test_hostile_films_are_rejected_by_name_and_the_others_are_as_if_alone(raw: Raw, tmp_path: Path) -> None:
+    for number, (name, (made, _)) in enumerate(HOSTILE.items()):
+        raw.add(f"good{number}.png", grain(number))
+        raw.add(name, made())
+    clean(params(workers=2), raw.write(), tmp_path / "clean", tmp_path / "reports")
+    rejected = pd.read_csv(tmp_path / "clean" / "rejected.csv").set_index("file")["reason"]
+    assert set(rejected.index) == set(HOSTILE)
+    for name, (_, reason) in HOSTILE.items():
+        assert rejected[name].startswith(reason)
+    images = np.load(tmp_path / "clean" / "images.npy")
+    np.testing.assert_array_equal(images, [resize(grain(number), SIZE) for number in range(len(HOSTILE))])
