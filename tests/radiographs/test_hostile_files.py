@@ -5,6 +5,7 @@
 
 import io
 import random
+import re
 import resource
 import struct
 import sys
@@ -205,7 +206,7 @@ def main() -> None:
     for number in range(tries):
         data = mutated(number)
         start = time.perf_counter()
-        outcomes[outcome(data)] += 1
+        outcomes[re.sub(r"\d+", "N", outcome(data))] += 1
         seconds.append(time.perf_counter() - start)
     for decoder in isolation._idle:
         decoder.end()
