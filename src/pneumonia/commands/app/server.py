@@ -92,6 +92,7 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
 
     @app.exception_handler(ClientDisconnect)
     async def answer_nobody(request: Request, error: Exception) -> Response:
+        """Nobody hears it, but without it the server would print a traceback."""
         return Response(status_code=400)
 
     @app.exception_handler(Exception)
