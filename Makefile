@@ -29,6 +29,7 @@ lint: $(VENV)/ready
 	ruff format --check .
 	mypy
 	lint-imports
+	python tools/licences.py
 
 bench: $(VENV)/ready
 	@for benchmark in benchmarks/*.py; do python $$benchmark || exit 1; done

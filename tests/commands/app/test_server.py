@@ -1,6 +1,7 @@
 """The page as one uses it: a real server, and a real browser where there is one."""
 
 import base64
+import http.server
 import io
 import json
 import os
@@ -8,14 +9,19 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from pneumonia.models.resnet import network as resnet
 from pneumonia.params.load import load_params
@@ -79,7 +85,7 @@ def test_what_is_no_film_is_refused_and_the_page_lives_on(page):
     assert ask(page, b"no film") == (400, {"detail": "no film: not an image: neither JPEG nor PNG nor DICOM"})
     assert ask(page, b"") == (400, {"detail": "no film: empty"})
     assert ask(page, png(thorax(1, size=20)))[1] == {"detail": "no film: too small: 20 x 20 pixels"}
-    assert ask(page, bytes(50_000_001)) == (413, {"detail": "more than 50,000,000 bytes, which no film has"})
+    assert ask(page, bytes(60_000_000)) == (413, {"detail": "more than 50,000,000 bytes, which no film has"})
     assert ask(page, png(thorax(1)))[0] == 200
 
 
@@ -91,45 +97,86 @@ def test_a_port_in_use_is_one_line(page, tmp_path):
     assert "cannot be had (Address already in use); --port may be another" in said.stderr.splitlines()[-1]
 
 
-def test_in_a_browser_a_film_is_chosen_and_its_answer_shown(page, tmp_path):
+@pytest.fixture
+def browser():
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         pytest.skip("there is no chromium with its chromedriver")
-    from selenium import webdriver
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    film = next(REAL_FILMS.resolve().rglob("*.jpeg"), None)
-    if film is None:
-        film = tmp_path / "film.png"
-        film.write_bytes(png(thorax(1)))
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
     for flag in ("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"):
         options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     try:
-        browser.get(page)
-        browser.find_element(By.ID, "file").send_keys(str(film))
-        label = browser.find_element(By.ID, "label")
-        WebDriverWait(browser, 30).until(lambda _: label.text)
-        assert label.text in ("normal", "pneumonia")
-        assert browser.find_element(By.ID, "name").text == film.name
-        text = browser.find_element(By.ID, "probability").text
-        share = float(text.removeprefix("probability of pneumonia ").partition("%")[0]) / 100
-        bar = browser.find_element(By.ID, "bar")
-        drawn = bar.find_element(By.TAG_NAME, "i").rect["width"] / bar.rect["width"]
-        assert drawn == pytest.approx(share, abs=0.01)
-        shown = browser.find_element(By.ID, "film")
-        with_heat = shown.get_attribute("src")
-        browser.find_element(By.ID, "heat").click()
-        assert shown.get_attribute("src") != with_heat
-        assert shown.get_property("naturalWidth") > 90
-
-        (tmp_path / "text.jpg").write_text("no film")
-        browser.find_element(By.ID, "file").send_keys(str(tmp_path / "text.jpg"))
-        error = browser.find_element(By.ID, "error")
-        WebDriverWait(browser, 30).until(lambda _: error.text)
-        assert error.text == "text.jpg: no film: not an image: neither JPEG nor PNG nor DICOM"
-        assert not browser.find_element(By.ID, "prediction").is_displayed()
+        yield browser
     finally:
         browser.quit()
+
+
+def test_in_a_browser_a_film_is_chosen_and_its_answer_shown(page, browser, tmp_path):
+    film = next(REAL_FILMS.resolve().rglob("*.jpeg"), None)
+    if film is None:
+        film = tmp_path / "film.png"
+        film.write_bytes(png(thorax(1)))
+    browser.get(page)
+    browser.find_element(By.ID, "file").send_keys(str(film))
+    label = browser.find_element(By.ID, "label")
+    WebDriverWait(browser, 30).until(lambda _: label.text)
+    assert label.text in ("normal", "pneumonia")
+    assert browser.find_element(By.ID, "name").text == film.name
+    text = browser.find_element(By.ID, "probability").text
+    share = float(text.removeprefix("probability of pneumonia ").partition("%")[0]) / 100
+    bar = browser.find_element(By.ID, "bar")
+    drawn = bar.find_element(By.TAG_NAME, "i").rect["width"] / bar.rect["width"]
+    assert drawn == pytest.approx(share, abs=0.01)
+    shown = browser.find_element(By.ID, "film")
+    with_heat = shown.get_attribute("src")
+    browser.find_element(By.ID, "heat").click()
+    assert shown.get_attribute("src") != with_heat
+    assert shown.get_property("naturalWidth") > 90
+    assert browser.get_log("browser") == []  # the page's own rules hinder it in nothing
+
+    no_film = tmp_path / "<b>text<b><img src=x onerror=document.title='planted'>.jpg"
+    no_film.write_text("no film")
+    browser.find_element(By.ID, "file").send_keys(str(no_film))
+    error = browser.find_element(By.ID, "error")
+    WebDriverWait(browser, 30).until(lambda _: error.text)
+    assert error.text == f"{no_film.name}: no film: not an image: neither JPEG nor PNG nor DICOM"
+    assert not browser.find_element(By.ID, "prediction").is_displayed()
+
+
+def test_in_a_browser_no_other_script_runs_in_the_page_and_no_other_site_shows_or_asks_it(page, browser, tmp_path):
+    browser.get(page)
+    planting = "const own = document.createElement('script'); own.textContent = 'window.planted = 1'"
+    browser.execute_script(f"{planting}; document.body.append(own)")
+    assert browser.execute_script("return window.planted") is None
+
+    (tmp_path / "index.html").write_text(f"""<iframe src="{page}"></iframe><p id="said"></p><script>
+        fetch("{page}/answer", {{method: "POST", mode: "no-cors", body: "film"}})
+            .then(() => "answered", () => "refused").then(said => document.getElementById("said").textContent = said)
+    </script>""")
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    ) as elsewhere:
+        threading.Thread(target=elsewhere.serve_forever).start()
+        try:
+            browser.get(f"http://127.0.0.1:{elsewhere.server_port}")
+            said = browser.find_element(By.ID, "said")
+            WebDriverWait(browser, 30).until(lambda _: said.text)
+            assert said.text == "refused"
+            browser.switch_to.frame(0)
+            assert browser.find_elements(By.ID, "drop") == []
+        finally:
+            elsewhere.shutdown()
+
+
+def test_a_page_whose_server_has_gone_says_so(browser, page, tmp_path):
+    (tmp_path / "film.png").write_bytes(png(thorax(1)))
+    browser.get(page)
+    browser.execute_cdp_cmd("Network.enable", {})
+    nothing = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+    browser.execute_cdp_cmd("Network.emulateNetworkConditions", nothing)
+    browser.find_element(By.ID, "file").send_keys(str(tmp_path / "film.png"))
+    error = browser.find_element(By.ID, "error")
+    WebDriverWait(browser, 30).until(lambda _: error.text)
+    assert error.text == "film.png: could not be sent: it cannot be read, or the server does not run any more"

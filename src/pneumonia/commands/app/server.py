@@ -1,16 +1,26 @@
-"""The page and what it asks: one film in, a prediction and two pictures out, nothing kept."""
+"""The page and what it asks: one film in, a prediction and two pictures out, nothing kept.
 
+Only this machine reaches it, and of the pages in its browser only this one. A name in `Host` that is not in `HOSTS` is
+refused, so that no foreign name leads here (DNS rebinding); so is a film that a page from elsewhere sends, which a
+browser tells by `Origin` and `Sec-Fetch-Site` and no program does. The port in `Host` may be any, since
+`ssh -L 9000:127.0.0.1:7860` brings its own.
+"""
+
+import asyncio
 import base64
+import hashlib
 import io
 import socket
 from pathlib import Path
 
 import numpy as np
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from pneumonia.errors import UserError
 from pneumonia.inference.overlay import show_evidence
@@ -22,6 +32,17 @@ from pneumonia.registry.version_files import registered_model
 
 LONGEST_SIDE = 1024
 """The longest side of the pictures that are shown, in pixels."""
+
+HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+"""The names under which the page answers, at any port."""
+
+FILMS_AT_ONCE = 4
+"""The films that are held and worked on at once. The others wait, unread, in the order in which they came."""
+
+UPLOAD_SECONDS = 120
+"""The longest that a film may take to arrive, from its turn on."""
+
+PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 
 
 def serve(address: str, port: int) -> None:
@@ -40,40 +61,102 @@ def serve(address: str, port: int) -> None:
         predictor = Predictor.load(directory)
         name = address.removeprefix("models:/").partition("@")[0].partition("/")[0]
         print(f"http://127.0.0.1:{port}")
-        uvicorn.run(make_app(predictor, f"{name} version {version}"), port=port, log_level="warning")
+        app = make_app(predictor, f"{name} version {version}")
+        uvicorn.run(app, port=port, log_level="warning", headers=_headers())
 
 
 def make_app(predictor: Predictor, model: str) -> FastAPI:
     """The page at `/`; `/answer` takes the bytes of a film and gives JSON.
 
     Its keys: `label`, `probability`, `threshold` and `remark` (see `predictor.Prediction`), `model` as given here,
-    `film` and `overlay` (see `overlay.show_evidence`) as PNG in base64, and `evidence`, what the overlay shows. A film
-    that cannot be used gets status 400 with the reason as `detail`, one that is too long 413.
+    `film` and `overlay` (see `overlay.show_evidence`) as PNG in base64, and `evidence`, what the overlay shows. Else
+    `detail` has the reason. A film that cannot be used gets status 400, one from the page of another site 403, one that
+    does not arrive in time 408, one that is too long 413, and whatever fails unforeseen 500.
     """
     app = FastAPI(title="pneumonia", openapi_url=None)
-    page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
+    turn = asyncio.Semaphore(FILMS_AT_ONCE)
 
     @app.get("/", response_class=HTMLResponse)
-    def show_page() -> str:
-        return page
+    async def show_page() -> str:
+        return PAGE
 
-    @app.post("/answer")  # the address that programs know
+    @app.post("/answer", dependencies=[Depends(_refuse_other_sites)])  # the address that programs know
     async def predict(request: Request) -> dict[str, str | float]:
-        data = await _read_at_most(request, MAX_BYTES)
-        try:
-            return await run_in_threadpool(_predict, predictor, model, data)
-        except UnreadableRadiograph as error:
-            raise HTTPException(400, f"no film: {error}") from error
+        async with turn:
+            data = await _read_at_most(request, MAX_BYTES)
+            try:
+                return await run_in_threadpool(_predict, predictor, model, data)
+            except UnreadableRadiograph as error:
+                raise HTTPException(400, f"no film: {error}") from error
+
+    @app.exception_handler(ClientDisconnect)
+    async def answer_nobody(request: Request, error: Exception) -> Response:
+        """Nobody hears it, but without it the server would print a traceback."""
+        return Response(status_code=400)
+
+    @app.exception_handler(Exception)
+    async def tell_failure(request: Request, error: Exception) -> Response:
+        """Uvicorn also prints the traceback."""
+        return JSONResponse({"detail": f"the server failed: {type(error).__name__}, see its terminal"}, 500)
 
     return app
 
 
+def _headers() -> list[tuple[str, str]]:
+    """What a browser is told with each answer: the page's own script and style run and no other, nobody frames it."""
+    policy = {
+        "default-src": "'none'",
+        **{f"{tag}-src": f"'sha256-{_sha256_within(tag)}'" for tag in ("script", "style")},
+        "img-src": "data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return [
+        ("Content-Security-Policy", "; ".join(f"{what} {whence}" for what, whence in policy.items())),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "same-origin"),
+        ("Cache-Control", "no-store"),
+    ]
+
+
+def _sha256_within(tag: str) -> str:
+    """The SHA-256, in base64, of what stands in the page within its one `tag`."""
+    within = PAGE.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+    return base64.b64encode(hashlib.sha256(within.encode()).digest()).decode()
+
+
+async def _refuse_other_sites(request: Request) -> None:
+    """Refuse what a browser sends for another page than this one, before the body is read."""
+    origin, host = request.headers.get("origin"), request.headers["host"]
+    site = request.headers.get("sec-fetch-site", "none")
+    if origin not in (None, f"http://{host}", f"https://{host}") or site not in ("same-origin", "none"):
+        raise HTTPException(403, f"sent by the page of another site ({origin or site}), which may not ask")
+
+
 async def _read_at_most(request: Request, limit: int) -> bytes:
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > limit:
-            raise HTTPException(413, f"more than {limit:,} bytes, which no film has")
+    """The body. One that is too long is read to its end, though not kept: many clients hear no answer before.
+
+    Raises:
+        HTTPException: it is longer than `limit` bytes, or takes longer than `UPLOAD_SECONDS`.
+        ClientDisconnect: the client went away.
+    """
+    data, length = bytearray(), 0
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            async for part in request.stream():
+                length += len(part)
+                if length > limit:
+                    data.clear()
+                else:
+                    data += part
+    except TimeoutError as error:
+        raise HTTPException(408, f"the film did not arrive within {UPLOAD_SECONDS} seconds") from error
+    if length > limit:
+        raise HTTPException(413, f"more than {limit:,} bytes, which no film has")
     return bytes(data)
 
 
