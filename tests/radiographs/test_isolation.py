@@ -161,6 +161,17 @@ def test_a_decoder_that_was_ended_while_idle_costs_no_film() -> None:
     np.testing.assert_array_equal(read_radiograph(encoded()).pixels, film())
 
 
+def test_that_no_decoder_can_be_started_is_no_fault_of_the_film() -> None:
+    program = (
+        "import resource; from pneumonia.radiographs.read import read_radiograph\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (1 << 20, 1 << 20))\n"
+        "try: read_radiograph(b'film')\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("UserError no process can be started to decode films")
+
+
 def test_many_threads_get_each_its_own_film() -> None:
     films = [np.full((30, 40 + number), number, np.uint8) for number in range(60)]
     with ThreadPoolExecutor(16) as threads:

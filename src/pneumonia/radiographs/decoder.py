@@ -23,9 +23,12 @@ from pneumonia.radiographs.radiograph import UnreadableRadiograph
 
 def main(connection: Connection) -> None:
     """Answer requests until the parent has gone."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
+    connection.send_bytes(b"ready")
     while True:
         try:
             task, source, arguments = connection.recv()

@@ -16,6 +16,7 @@ from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import Any, Literal
 
+from pneumonia.errors import UserError
 from pneumonia.radiographs.limits import SECONDS_STUCK
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 
@@ -23,7 +24,11 @@ Task = Literal["film", "elements"]
 
 
 class _Decoder:
-    """A process that decodes, one file at a time."""
+    """A process that decodes, one file at a time.
+
+    Raises:
+        UserError: the system does not let it start.
+    """
 
     def __init__(self) -> None:
         self.connection, theirs = Pipe()
@@ -32,15 +37,19 @@ class _Decoder:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"}
         # -P: a module beside the films must not stand in for one of Python's.
         command = [sys.executable, "-P", "-m", "pneumonia.radiographs.decoder", str(theirs.fileno())]
-        self.process = subprocess.Popen(
-            command,
-            env=environment,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,  # what libraries print of a file may quote a patient
-        )
-        theirs.close()
+        try:
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # what libraries print of a file may quote a patient
+            )
+            theirs.close()
+            self.connection.recv_bytes()  # it is ready
+        except (EOFError, OSError) as error:  # so that no film is blamed for it
+            raise UserError(f"no process can be started to decode films ({error or 'it ends at once'})") from error
 
     def ask(self, request: tuple[Task, bytes | str, Sequence[object]]) -> tuple[dict[str, Any], bytes]:
         """What `decoder` answers.
@@ -77,6 +86,7 @@ def isolated(task: Task, source: Path | bytes, *arguments: object) -> tuple[dict
 
     Raises:
         UnreadableRadiograph: the file's own fault, or a decoder that died over it.
+        UserError: no decoder can be started.
     """
     path = source if isinstance(source, bytes) else os.path.abspath(source)
     with _free:
