@@ -16,6 +16,14 @@ def test_a_file_is_replaced_only_when_it_is_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "a." + "b" * 253, "胸" * 85, "\udce9" * 251 + ".png"])
+def test_a_name_may_be_as_long_as_names_may_be(tmp_path, name):
+    with whole_file(tmp_path / name) as partial:
+        assert not name.endswith(".png") or partial.suffix == ".png"
+        partial.write_text("whole")
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
 def test_a_directory_is_replaced_only_when_it_is_whole(tmp_path):
     path = tmp_path / "raw"
     path.mkdir()

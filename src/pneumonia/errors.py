@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pneumonia.names import printable
+
 
 class UserError(Exception):
     """A mistake in params, a path or a file. The message is one line: what was wrong, what it was, what it may be."""
@@ -15,5 +17,5 @@ def exit_on_user_error() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(1)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pneumonia.names import fitting
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -14,7 +16,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     The name keeps the suffix of `path`, because writers such as Keras and Matplotlib choose their format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
+    partial = path.with_name(fitting(f".partial-{path.name}"))
     try:
         yield partial
         partial.replace(path)
@@ -25,8 +27,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole_directory(path: Path) -> Iterator[Path]:
     """Yield an empty directory beside `path`; it replaces `path` when the block ends without an exception."""
-    partial = path.with_name(f".partial-{path.name}")
-    replaced = path.with_name(f".replaced-{path.name}")
+    partial = path.with_name(fitting(f".partial-{path.name}"))
+    replaced = path.with_name(fitting(f".replaced-{path.name}"))
     if replaced.exists() and not path.exists():
         replaced.replace(path)  # an earlier run was killed between the two renames
     shutil.rmtree(partial, ignore_errors=True)

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
 from pneumonia.models.resnet import network as resnet
-from pneumonia.params.load import Params
+from pneumonia.params.load import load_params
 
+from ..conftest import write_params
 from ..dicom_files import dicom
 from ..small_classifier import (
     brightness_network,
@@ -43,6 +44,15 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         folder, write_classifier(folder / "models", brightness_network(), decision(threshold=0.9))
     )
     mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="module")
+def convolutional(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registry with a network that Grad-CAM can explain."""
+    folder = tmp_path_factory.mktemp("convolutional")
+    params = load_params(write_params(folder / "params.yaml", {}))
+    network = resnet.build(params.models.resnet, 64, 1, None)
+    return register_classifier(folder, write_classifier(folder / "models", network, decision()))
 
 
 @pytest.fixture
@@ -103,11 +113,9 @@ def test_rows_go_to_a_file(films: Path) -> None:
 
 
 def test_overlays_are_as_large_as_the_film_and_never_share_a_name(
-    films: Path, tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+    films: Path, tmp_path: Path, convolutional: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = resnet.build(make_params().models.resnet, 64, 1, None)
-    store = register_classifier(tmp_path, write_classifier(tmp_path / "models", network, decision()))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", convolutional)
     assert predict("films", "--overlay", "heat").exit_code == 1
     pictures = {str(path.relative_to("heat")): Image.open(path) for path in Path("heat").rglob("*") if path.is_file()}
     assert set(pictures) == {"a.JPG.png", "deep/a.png.png", "deep/er/turned.dcm.png"}
@@ -138,6 +146,117 @@ def test_a_localiser_draws_its_boxes_and_writes_them_in_pixels_of_the_film(
     assert blue.max(axis=0).tolist() == [48, 56]
     counted = predict("films/spot.png", *localiser).stdout.splitlines()
     assert (counted[0].split()[-1], counted[1].split()[-1]) == ("boxes", "1")
+
+
+NAMES = [
+    b"film_$^1_$.jpeg", "胸部正面片".encode() * 16 + b".jpg", b"=1+1.jpeg", b"-x.png", b"\xe9.png", b"\\xe9.png",
+    b"two\nlines.png", b"tab\t.png", b"return\r.png", b"\x1b[2J\x1b[31mred.png", "\u202egnp.png".encode(),
+    b"\xed\xa0\x80.png", b"blank.png ", b"\"a\", 'b'.png", b"<script>alert(1)<script>.png", b"a" * 251 + b".png",
+]  # fmt: skip
+
+
+@pytest.fixture
+def named(films: Path) -> dict[str, float]:
+    """The working directory holds films of `NAMES`; each one's mean grey as a share of 255."""
+    greys = {}
+    for seed, name in enumerate(NAMES):
+        with open(name, "wb") as file:
+            file.write(png(film := thorax(seed)))
+        greys[os.fsdecode(name)] = film.mean() / 255
+    return greys
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_each_film_has_its_row_whatever_it_is_called(named: dict[str, float], form: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "pneumonia.commands.cli", "predict", "--format", form, "--", *named],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert result.returncode == 0, result.stderr
+    text = result.stdout.decode()
+    written = [name.replace("\udce9", "\\xe9~2").replace("\udced\udca0\udc80", r"\xed\xa0\x80") for name in named]
+    if form == "csv":
+        rows = pd.read_csv(io.StringIO(text, newline=""), keep_default_na=False).to_dict("records")
+        written = [f"./{name}" if name.startswith(("=", "-")) else name for name in written]
+    else:
+        rows = json.loads(text)
+    assert [row["file"] for row in rows] == written
+    assert [row["probability"] for row in rows] == pytest.approx(list(named.values()), abs=0.003)
+
+
+def test_a_row_of_the_table_is_one_line_that_a_terminal_does_not_obey(named: dict[str, float]) -> None:
+    result = predict("--", *named, "gone\n\x1b[1m.png")
+    header, *rows = result.stdout.splitlines()
+    assert header.split() == COLUMNS and len(rows) == len(named) + 1
+    assert all(row.isprintable() for row in rows)
+    told = [float(row.split(" normal ")[1].split()[0]) for row in rows[:-1]]
+    assert told == pytest.approx(list(named.values()), abs=0.003)
+    assert rows[-1].endswith("missing")
+
+
+def test_a_picture_that_cannot_be_written_is_told_in_the_row_of_its_film(
+    films: Path, tmp_path: Path, convolutional: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", convolutional)
+    names = ["b" * 247 + ".png", "a" * 248 + ".png", "$^1_$.png", "\udce9.png", "\\xe9.png"]
+    for seed, name in enumerate(names):
+        Path(name).write_bytes(png(thorax(seed)))
+    result = predict("--format", "json", "--overlay", "heat", *names)
+    assert result.exit_code == 1
+    rows = json.loads(result.stdout)
+    assert [row["label"] for row in rows].count(None) == 0
+    too_long = "its picture cannot be written: File name too long"
+    assert [row["reason"] for row in rows] == [None, too_long, None, None, None]
+    assert set(os.listdir("heat")) == {f"{name}.png" for name in names} - {f"{names[1]}.png"}
+
+
+def test_pictures_are_called_by_the_paths_that_were_given_not_by_where_links_lead(
+    films: Path, tmp_path: Path, convolutional: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", convolutional)
+    Path("store").mkdir()
+    Path("store/0a").write_bytes(png(thorax(0)))
+    Path("store/0b").write_bytes(png(thorax(1)))
+    Path("linked/deep").mkdir(parents=True)
+    for link, stored in {"first.png": "0a", "second.png": "0a", "deep/third.png": "0b"}.items():
+        Path("linked", link).symlink_to(tmp_path / "store" / stored)
+    # The last is another path to the first, which gets a picture of its own.
+    result = predict("linked", "linked/deep/../first.png", "--format", "json", "--overlay", "linked/heat")
+    assert result.exit_code == 0, result.output
+    rows = {row["file"]: row["probability"] for row in json.loads(result.stdout)}
+    assert list(rows) == [
+        "linked/deep/third.png", "linked/first.png", "linked/second.png", "linked/deep/../first.png"
+    ]  # fmt: skip
+    assert rows["linked/first.png"] == rows["linked/second.png"] != rows["linked/deep/third.png"]
+    pictures = {str(path.relative_to("linked/heat")) for path in Path("linked/heat").rglob("*.png")}
+    assert pictures == {"deep/third.png.png", "first.png.png", "second.png.png", "first.png~2.png"}
+    again = predict("linked", "--format", "json", "--overlay", "linked/heat")
+    assert len(json.loads(again.stdout)) == 3  # the pictures of before are no films
+
+
+def test_what_download_ignores_is_ignored_and_told_and_a_link_that_leads_nowhere_is_missing(films: Path) -> None:
+    (films / "__MACOSX").mkdir()
+    for name in ("._a.JPG", "__MACOSX/._a.JPG"):
+        (films / name).write_bytes(b"\0\5\26\7")
+    (films / "masks").mkdir()
+    (films / "masks" / "a.png").write_bytes(png(thorax(1)))
+    (films / "gone.png").symlink_to("nowhere.png")
+    (films / "again").symlink_to("..")
+    result = predict("films", "--format", "json")
+    reasons = {row["file"]: row["reason"] for row in json.loads(result.stdout)}
+    assert set(reasons) == {
+        f"films/{name}"
+        for name in ("a.JPG", "deep/a.png", "deep/er/turned.dcm", "deep/text.jpg", "deep/empty.dicom", "gone.png")
+    }
+    assert reasons["films/gone.png"] == "missing"
+    for told in (
+        "films: left out 2 hidden files and folders, or the system's (the first is ._a.JPG)",
+        "films: left out 1 masks (the first is masks/a.png)",
+        "films: left out 1 links to folders that are searched already, or that this one lies in (the first is again)",
+    ):
+        assert told in result.stderr.splitlines()
 
 
 @pytest.mark.parametrize(

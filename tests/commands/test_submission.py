@@ -59,6 +59,17 @@ def test_a_film_that_cannot_be_read_has_an_empty_row_and_is_told(films):
     assert rows[1] == "broken,"
 
 
+def test_hidden_files_are_ignored_and_any_name_has_its_row(films):
+    for name in ("._two.dcm", "two\nlines\r.dcm", "\udce9.dcm", "\\xe9.dcm"):
+        (films / name).write_bytes(dicom(spotted(seed=2)))
+    (films / "gone\n.dcm").symlink_to("nowhere")
+    said = submit(films, "--output", "submission.csv")
+    assert said.exit_code == 1
+    assert "stage_2_test_images/gone\\n.dcm: missing\n" in said.stderr
+    rows = [line.partition(",")[0] for line in Path("submission.csv").read_text().splitlines()]
+    assert sorted(rows[1:]) == sorted(["two", "none", "two\\nlines\\r", "\\xe9~2", "\\xe9", "gone\\n"])
+
+
 def test_two_films_of_one_name_and_a_model_without_boxes_are_one_line(films, tmp_path, monkeypatch):
     (films / "none.png").write_bytes(png(spotted()))
     said = submit(films, "--output", "submission.csv")

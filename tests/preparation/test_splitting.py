@@ -56,6 +56,30 @@ def test_too_few_films_are_counted_in_the_error(make_params):
         assign_parts(make_films(100, 600), make_params())
 
 
+def test_too_few_patients_are_told_with_the_one_that_has_most(make_params):
+    films = make_films(150, 150).assign(patient="images")
+    said = r"'normal' has too few patients: 150 of 150 films are of patient 'images'.* train, val, test need"
+    with pytest.raises(UserError, match=said):
+        assign_parts(films, make_params())
+    films["official_split"] = ["train", "test"] * 150
+    said = r"'normal' has 0 films .*official test split \(75 of 75 films are of patient 'images'\)"
+    with pytest.raises(UserError, match=said):
+        assign_parts(films, make_params())
+    films.loc[films["official_split"] == "train", "patient"] = "anna"
+    with pytest.raises(UserError, match=r"75 of 75 films are of patient 'anna'.* train, val need"):
+        assign_parts(films, make_params({"split.val_per_class": 20}))
+
+
+def test_patients_who_fill_no_part_are_told_with_the_one_that_has_most(make_params):
+    films = make_films(300, 300)
+    crowd = films.index[films["class"] == "normal"]
+    films.loc[crowd, "patient"] = [f"p{number // 100}" for number in range(300)]
+    with pytest.raises(UserError, match=r"none of class 'normal' of 300 \(100 of 300 films are of patient 'p0'\)"):
+        assign_parts(films, make_params())
+    with pytest.raises(UserError, match=r"patients with fewer films \(100 of 200 films are of patient 'p\d'\)"):
+        assign_parts(films, make_params({"split.test_fraction": 0.4, "split.val_per_class": 50}))
+
+
 def test_patients_that_cannot_add_up_are_an_error_that_says_what_can(make_params):
     with pytest.raises(UserError, match=r"add up to 99 validation films, not to 100; split.val_per_class may be 99"):
         assign_parts(make_films(600, 600, films_a_patient=3), make_params())

@@ -103,15 +103,51 @@ def test_a_patient_of_very_many_films_is_told_to_be_suspect(tmp_path, compute, c
     assert "warning: 21 of 21 films are of patient 'anna': is its number a placeholder?" in capsys.readouterr().err
 
 
-def test_links_hidden_and_other_files_are_ignored_and_counted(tmp_path, compute, capsys):
+def test_hidden_and_other_files_and_links_that_lead_nowhere_are_told(tmp_path, compute, capsys):
     films = write_files(tmp_path / "films", "normal/1.png", "normal/notes.txt", "normal/._1.png", ".cache/normal/2.png")
-    outside = write_files(tmp_path / "outside", "normal/secret.png")
-    (films / "normal" / "link.png").symlink_to(outside / "normal" / "secret.png")
-    (films / "pneumonia").symlink_to(outside / "normal")
+    (films / "normal" / "gone.png").symlink_to(tmp_path / "gone")
+    (films / "pneumonia").symlink_to(tmp_path / "gone")
     rows = index_of(films, tmp_path / "raw", compute)
     assert [row[0] for row in rows] == ["images/normal/1.png"]
-    assert "warning: ignored 5 entries" in capsys.readouterr().err
-    assert json.loads((tmp_path / "raw" / "source.json").read_text())["ignored"] == 5
+    told = capsys.readouterr().err
+    source = json.loads((tmp_path / "raw" / "source.json").read_text())
+    for warning in (
+        "left out 2 hidden files and folders, or the system's (the first is .cache)",
+        "left out 1 files that are no .dcm, .dicom, .jpeg, .jpg, .png (the first is normal/notes.txt)",
+        "left out 1 links that lead nowhere (the first is pneumonia)",
+        "left out 1 films that are links and lead nowhere (the first is normal/gone.png)",
+    ):
+        assert f"warning: {warning}\n" in told and warning in source["warnings"]
+    assert source["ignored"] == 4
+
+
+def test_links_are_followed_and_their_copies_are_files(tmp_path, compute):
+    stored = write_files(tmp_path / "stored", "0a", "more/2.png")
+    (tmp_path / "films" / "normal").mkdir(parents=True)
+    (tmp_path / "films" / "normal" / "1.png").symlink_to(stored / "0a")
+    (tmp_path / "films" / "viral").symlink_to(stored / "more")
+    (tmp_path / "raw").mkdir()
+    folder.fetch(settings("folder", path=str(tmp_path / "films")), tmp_path / "raw", compute)
+    copies = {file: tmp_path / "raw" / file for file in read_index(tmp_path / "raw")["file"]}
+    assert not any(copy.is_symlink() for copy in copies.values())
+    assert {file: copy.read_text() for file, copy in copies.items()} == {
+        "images/normal/1.png": "0a",
+        "images/viral/2.png": "more/2.png",
+    }
+
+
+def test_a_folder_images_is_no_patient_and_masks_beside_it_are_no_films(tmp_path, compute, capsys):
+    films = write_files(
+        tmp_path / "films", "normal/images/1.png", "normal/images/2.png", "normal/masks/1.png", "normal/masks/2.png",
+        "viral/Images/anna/3.png", "viral/lung masks/anna/3.png",
+    )  # fmt: skip
+    rows = index_of(films, tmp_path / "raw", compute)
+    assert {row[0]: row[2] for row in rows} == {
+        "images/normal/images/1.png": "normal/images/1.png",
+        "images/normal/images/2.png": "normal/images/2.png",
+        "images/viral/Images/anna/3.png": "anna",
+    }
+    assert "warning: left out 3 masks (the first is normal/masks/1.png)" in capsys.readouterr().err
 
 
 def test_the_path_must_name_a_folder_of_films(tmp_path, compute):
@@ -134,9 +170,46 @@ def test_other_layouts_say_what_they_may_be(tmp_path, compute):
     assert "inside and outside" in message_of(mixed, raw, compute)
 
 
-def test_a_name_that_no_index_can_hold(tmp_path, compute):
-    films = write_files(tmp_path / "films", "normal/1.png")
-    latin_1 = os.fsencode(films) + b"/normal/M\xfcller.png"
-    with open(latin_1, "wb"):
-        pass
-    assert "is not UTF-8" in message_of(films, tmp_path / "raw", compute)
+def test_whatever_a_film_is_called_its_copy_has_a_name_of_its_own_that_can_be_printed(tmp_path, compute):
+    longest = "胸" * 83 + ".jpg"  # 253 bytes
+    copies = {
+        b"\xe9.png": "\\xe9~2.png",
+        b"\\xe9.png": "\\xe9.png",  # the very name that the one before would get
+        b"two\nlines.png": "two\\nlines.png",
+        b"\x1b[31mred.png": "\\x1b[31mred.png",
+        "\u202egnp.png".encode(): "\\u202egnp.png",
+        b"\xed\xa0\x80.png": "\\xed\\xa0\\x80.png",  # a surrogate, as UTF-8 has none
+        b"=1+1.jpeg": "=1+1.jpeg",
+        b"blank.png ": "blank.png ",
+        b"\"quoted\", 'too'.png": "\"quoted\", 'too'.png",
+        longest.encode(): longest,
+    }
+    patient, literal = b"M\xfcller", b"M\\xfcller"
+    names = [*copies, patient + b"/1.png", literal + b"/1.png"]
+    films = tmp_path / "films" / "normal"
+    films.mkdir(parents=True)
+    for name in names:
+        path = os.path.join(os.fsencode(films), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(name)
+    (tmp_path / "raw").mkdir()
+    folder.fetch(settings("folder", path=str(films.parent)), tmp_path / "raw", compute)
+    rows = read_index(tmp_path / "raw")
+    held = {(tmp_path / "raw" / row.file).read_bytes(): row for row in rows.itertuples()}
+    assert set(held) == set(names)
+    assert {name: row.file.removeprefix("images/normal/") for name, row in held.items() if name in copies} == copies
+    assert (held[patient + b"/1.png"].patient, held[literal + b"/1.png"].patient) == ("M\\xfcller~2", "M\\xfcller")
+
+
+def test_a_name_that_is_too_long_once_it_can_be_printed_is_cut(tmp_path, compute):
+    films = tmp_path / "films" / "normal"
+    films.mkdir(parents=True)
+    for last in (b"\xe8", b"\xe9"):
+        with open(os.fsencode(films) + b"/" + b"\xff" * 250 + last + b".png", "wb") as file:
+            file.write(last)
+    (tmp_path / "raw").mkdir()
+    folder.fetch(settings("folder", path=str(films.parent)), tmp_path / "raw", compute)
+    files = read_index(tmp_path / "raw")["file"]
+    assert {(tmp_path / "raw" / file).read_bytes() for file in files} == {b"\xe8", b"\xe9"}
+    assert files.str.endswith(".png").all()

@@ -114,6 +114,34 @@ def test_the_copy_is_writable_and_no_link(tmp_path, compute):
     assert copy.stat().st_mode & stat.S_IWUSR
 
 
+def test_links_are_followed_and_what_macos_adds_is_told(tmp_path, compute, capsys):
+    write_tree(tmp_path / "stored")
+    films = tmp_path / "films"
+    (films / "chest_xray" / "train" / "NORMAL").mkdir(parents=True)
+    for name in KAGGLE_TREE:
+        if name.startswith("train/NORMAL"):  # as DVC has a folder in its cache: each file is a link
+            (films / "chest_xray" / name).symlink_to(tmp_path / "stored" / name)
+    for name in ("train/PNEUMONIA", "val", "test"):
+        (films / "chest_xray" / name).symlink_to(tmp_path / "stored" / name)
+    write_tree(films, "__MACOSX/chest_xray")
+    (films / "chest_xray" / "val" / "NORMAL" / "gone.jpeg").symlink_to("nowhere")
+    fetch(films, tmp_path / "raw", compute)
+    assert images_in(tmp_path / "raw") == KAGGLE_TREE
+    told = capsys.readouterr().err
+    assert "warning: left out 1 hidden files and folders, or the system's (the first is __MACOSX)\n" in told
+    assert "left out 1 films that are links and lead nowhere (the first is chest_xray/val/NORMAL/gone.jpeg)\n" in told
+
+
+def test_a_film_with_a_name_that_is_not_utf_8(tmp_path, compute):
+    films = write_tree(tmp_path / "films")
+    with open(os.fsencode(films) + b"/train/PNEUMONIA/person1_bacteria_\xe9.jpeg", "wb") as file:
+        file.write(b"9")
+    fetch(films, tmp_path / "raw", compute)
+    assert images_in(tmp_path / "raw") == KAGGLE_TREE | {"train/PNEUMONIA/person1_bacteria_\\xe9.jpeg": b"9"}
+    patients = read_index(tmp_path / "raw").set_index("file")["patient"]
+    assert patients["images/train/PNEUMONIA/person1_bacteria_\\xe9.jpeg"] == "bacteria-1"
+
+
 def test_counts_that_differ_from_the_published_are_a_warning(tmp_path, compute, capsys):
     fetch(write_tree(tmp_path / "films"), tmp_path / "raw", compute)
     warning = (

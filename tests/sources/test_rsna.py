@@ -124,6 +124,22 @@ def test_a_folder(challenge, fetch, capsys):
     assert (source["warnings"], source["unlabelled_test_films"]) == ([SUBSET], 1)
 
 
+def test_a_folder_of_links_and_what_macos_adds(challenge, fetch, tmp_path):
+    linked = tmp_path / "linked"
+    (linked / "stage_2_train_images").mkdir(parents=True)
+    for path in [*challenge.glob("stage_2_train_images/*"), *challenge.glob("*.csv")]:  # as in DVC's cache
+        (linked / path.relative_to(challenge)).symlink_to(path)
+    (linked / "stage_2_test_images").symlink_to(challenge / "stage_2_test_images")
+    for name in ("stage_2_train_images/._a.dcm", "._stage_2_train_labels.csv"):
+        (linked / name).write_bytes(b"\0\5\26\7")
+    raw = fetch(linked)
+    check_whole(raw, challenge)
+    hidden = "left out 2 hidden files and folders, or the system's (the first is ._stage_2_train_labels.csv)"
+    assert warnings_of(raw) == [SUBSET, hidden]
+    archive = pack(linked, tmp_path / "rsna.zip")
+    check_whole(fetch(archive), challenge)
+
+
 @pytest.mark.parametrize("prefix", ["", "rsna/stage 2/"])
 def test_a_zip_flat_or_nested(challenge, fetch, tmp_path, prefix):
     archive = pack(challenge, tmp_path / "rsna.zip", prefix)

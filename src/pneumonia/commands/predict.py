@@ -1,5 +1,6 @@
 """What `pneumonia predict` does: a registered model's predictions for films in files and folders."""
 
+import csv
 import json
 import os
 import sys
@@ -11,15 +12,19 @@ import pandas as pd
 from tqdm import tqdm
 
 from pneumonia.errors import UserError
+from pneumonia.names import printable, spell, unlike, utf8
 from pneumonia.outputs import whole_file
+from pneumonia.radiographs import film_files
+from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.registry.version_files import registered_model
 
 if TYPE_CHECKING:
     from pneumonia.inference.predictor import Detection, Prediction, Predictor
 
-SUFFIXES = (".dcm", ".dicom", ".jpeg", ".jpg", ".png")
-"""The suffixes of the files that are taken from a folder, in small or capital letters."""
 COLUMNS = ["file", "label", "probability", "threshold", "model_version", "remark", "reason"]
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet computes instead of showing it."""
 
 Format = Literal["table", "csv", "json"]
 
@@ -27,11 +32,12 @@ Format = Literal["table", "csv", "json"]
 def write_predictions(
     places: Sequence[Path], model: str, overlays: Path | None, form: Format, output: Path | None
 ) -> int:
-    """Write a row of `COLUMNS` for each film in `places`, files or folders; return how many films cannot be used.
+    """Write a row of `COLUMNS` for each film in `places`, files or folders; return how many rows have a `reason`.
 
-    A film that cannot be used has a `reason` and no prediction. `model` is a registered model's address. A localiser's
-    rows have `boxes` too, in a table their number. The folder `overlays`, if given, gets a picture of what each
-    prediction rests on: a localiser's boxes, or else the heat of Grad-CAM. Without `output` the rows go to stdout.
+    That is why a film cannot be used, and has no prediction, or why its picture could not be written. `model` is a
+    registered model's address. A localiser's rows have `boxes` too, in a table their number. The folder `overlays`, if
+    given, gets a picture of what each prediction rests on: a localiser's boxes, or else the heat of Grad-CAM. Without
+    `output` the rows go to stdout.
 
     Raises:
         UserError: a folder without films, a model that cannot be had, or a place that cannot be written to.
@@ -47,17 +53,17 @@ def write_predictions(
         from pneumonia.inference.predictor import Prediction, Predictor
 
         predictor = Predictor.load(directory)
-        rows, shared = [], Path(os.path.commonpath([file.resolve().parent for file in files]))
-        for file, prediction in zip(
-            tqdm(files, unit=" films", file=sys.stderr), predictor.predict_files(files), strict=True
+        rows, written, pictures = [], spell(map(str, files), utf8), _picture_names(files)
+        for file, picture, prediction in zip(
+            tqdm(files, unit=" films", file=sys.stderr), pictures, predictor.predict_files(files), strict=True
         ):
-            row: dict[str, object] = {"file": str(file), "model_version": version}
+            row: dict[str, object] = {"file": written[str(file)], "model_version": version}
             if isinstance(prediction, Prediction):
                 row |= {name: getattr(prediction, name) for name in ("label", "probability", "threshold", "remark")}
                 if prediction.boxes is not None:
                     row["boxes"] = _written(prediction.boxes, form)
                 if overlays:
-                    _write_overlay(predictor, prediction, file, overlays / f"{file.resolve().relative_to(shared)}.png")
+                    row["reason"] = _write_overlay(predictor, prediction, file, overlays / picture)
             else:
                 row["reason"] = str(prediction)
             rows.append(row)
@@ -68,23 +74,41 @@ def write_predictions(
 
 
 def find_films(places: Sequence[Path], without: Path | None = None) -> list[Path]:
-    """The files among `places`, whatever their names, and those in its folders with one of `SUFFIXES`, each once.
+    """The files among `places`, whatever their names, and the films in its folders (see `film_files`), each once.
 
-    What lies in the folder `without` is left out.
+    What lies in the folder `without` is left out. What was ignored in folders is told on stderr.
 
     Raises:
-        UserError: a folder without any.
+        UserError: a folder without any, or one that cannot be read.
     """
     films: dict[Path, None] = {}
     for place in places:
         inside = [place]
-        if place.is_dir():
-            inside = sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-            inside = [file for file in inside if not without or not file.resolve().is_relative_to(without.resolve())]
+        if os.path.isdir(place):  # and not Path.is_dir, which raises where a name is too long
+            found = film_files.find_films(place)
+            inside = [place / name for name in sorted(found.films + found.missing)]
+            inside = [file for file in inside if not without or not _lies_in(file, without)]
             if not inside:
-                raise UserError(f"{place}: has no films in it, no file with one of {', '.join(SUFFIXES)}")
+                nothing = f"{place}: has no films in it, no file with one of {', '.join(film_files.SUFFIXES)}"
+                raise UserError("; ".join([nothing, *found.told()]))
+            for line in found.told():
+                print(f"{printable(str(place))}: {line}", file=sys.stderr)
         films |= dict.fromkeys(inside)
     return list(films)
+
+
+def _lies_in(file: Path, folder: Path) -> bool:
+    return file.parent.resolve().is_relative_to(folder.resolve())
+
+
+def _picture_names(files: Sequence[Path]) -> list[str]:
+    """A path for each film's picture, no two alike: as the films lie to each other by the paths that were given."""
+    given = [Path(os.path.abspath(file)) for file in files]
+    shared = os.path.commonpath([file.parent for file in given])
+    names: dict[str, None] = {}
+    for file in given:
+        names[unlike(f"{file.relative_to(shared)}.png", names)] = None
+    return list(names)
 
 
 def _make_directory(directory: Path) -> None:
@@ -94,15 +118,20 @@ def _make_directory(directory: Path) -> None:
         raise UserError(f"{directory}: cannot be made a folder ({error.strerror})") from error
 
 
-def _write_overlay(predictor: "Predictor", prediction: "Prediction", file: Path, picture: Path) -> None:
+def _write_overlay(predictor: "Predictor", prediction: "Prediction", file: Path, picture: Path) -> str | None:
+    """Write the picture; the reason if it cannot be written, since no row may be lost for a picture."""
     from PIL import Image
 
     from pneumonia.inference.overlay import show_evidence
     from pneumonia.radiographs.read import read_radiograph
 
-    film = read_radiograph(file).pixels
-    with whole_file(picture) as partial:
-        Image.fromarray(show_evidence(predictor, prediction, film, film)).save(partial)
+    try:
+        film = read_radiograph(file).pixels
+        with whole_file(picture) as partial:
+            Image.fromarray(show_evidence(predictor, prediction, film, film)).save(partial)
+    except (OSError, UnreadableRadiograph) as error:
+        return f"its picture cannot be written: {getattr(error, 'strerror', None) or error}"
+    return None
 
 
 def _written(boxes: "Sequence[Detection]", form: Format) -> object:
@@ -115,14 +144,19 @@ def _written(boxes: "Sequence[Detection]", form: Format) -> object:
 
 def _write(table: pd.DataFrame, form: Format, output: Path | None) -> None:
     if form == "csv":
-        text = table.to_csv(index=False)
+        # Another path to the same file, which no spreadsheet takes for a formula. Python leaves a carriage return bare.
+        files = table["file"].map(lambda file: f"./{file}" if file.startswith(FORMULA) else file)
+        quoting = csv.QUOTE_NONNUMERIC if files.str.contains("\r").any() else csv.QUOTE_MINIMAL
+        text = table.assign(file=files).to_csv(index=False, quoting=quoting)
     elif form == "json":
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
         text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
     else:
-        text = table.to_string(index=False, na_rep="", float_format="{:.4f}".format) + "\n"
+        texts = table[["file", "reason"]].map(printable, na_action="ignore")
+        text = table.assign(**texts).to_string(index=False, na_rep="", float_format="{:.4f}".format) + "\n"
     if output is None:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(text.encode())  # in UTF-8 wherever it goes
+        sys.stdout.flush()
         return
     with whole_file(output) as partial:
-        partial.write_text(text)
+        partial.write_text(text, encoding="utf-8")

@@ -1,5 +1,6 @@
 """The CSV that the RSNA Pneumonia Detection Challenge 2018 takes (its page on Kaggle, Evaluation)."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from pneumonia.commands.predict import find_films
 from pneumonia.errors import UserError
+from pneumonia.names import printable, spell
 from pneumonia.outputs import whole_file
 from pneumonia.registry.version_files import registered_model
 
@@ -25,10 +27,11 @@ def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
         UserError: no such place, a folder without films, two films of one name, or a model that cannot be had or draws
             no boxes.
     """
-    missing = [place for place in places if not place.exists()]
+    missing = [place for place in places if not os.path.exists(place)]
     if missing:
         raise UserError(f"{missing[0]}: no such file or folder")
     files = find_films(places)
+    names = spell([file.stem for file in files], printable)
     [(name, count)] = Counter(file.stem for file in files).most_common(1)
     if count > 1:
         raise UserError(f"patientId {name!r} is that of {count} films; each may have one, its file's name")
@@ -49,9 +52,9 @@ def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
                 boxes = prediction.boxes or ()
             else:
                 unreadable += 1
-                print(f"{file}: {prediction}", file=sys.stderr)
+                print(printable(f"{file}: {prediction}"), file=sys.stderr)
             said = (f"{box.confidence:.4f} {box.x:.1f} {box.y:.1f} {box.width:.1f} {box.height:.1f}" for box in boxes)
-            rows.append((file.stem, " ".join(said)))
+            rows.append((names[file.stem], " ".join(said)))
     with whole_file(output) as partial:
         pd.DataFrame(rows, columns=["patientId", "PredictionString"]).to_csv(partial, index=False)
     return unreadable

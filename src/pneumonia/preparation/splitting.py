@@ -22,7 +22,7 @@ def split(params: Params, clean: Path, out: Path) -> None:
     `part` is `train`, `val`, `test`, or `excluded`: a training film of a patient in the official test split.
 
     Raises:
-        UserError: a class has too few films, or its patients' films do not add up to `split.val_per_class`.
+        UserError: a class has too few films or patients, or its patients' films do not add up to `split.val_per_class`.
     """
     films = pd.read_csv(clean / "index.csv", dtype={"patient": str, "official_split": str}, keep_default_na=False)
     films["image"] = np.arange(len(films))
@@ -47,18 +47,20 @@ def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:
             log.warning("%d training films are of patients in the official test split: left out", leaking.sum())
         part[leaking] = "excluded"
     else:
+        _require_patients(films, params.classes, ("train", "val", "test"))
         wanted = (films["class"].value_counts() * params.split.test_fraction).round().astype(int).to_dict()
         test = _choose_patients(films, wanted, np.random.default_rng([params.seed, 0]))
         part[films["patient"].isin(test)] = "test"
 
     names = params.classes
-    _require_test_films(films[part == "test"], names)
+    _require_test_films(films, part, names)
     candidates = films[part == "train"]
     wanted = dict.fromkeys(names, params.split.val_per_class)
-    _require_enough(candidates, wanted)
+    _require_enough(candidates, films[part == "excluded"], wanted)
+    _require_patients(candidates, names, ("train", "val"))
     val = _choose_patients(candidates, wanted, np.random.default_rng([params.seed, 1]))
     part[films["patient"].isin(val) & (part == "train")] = "val"
-    _require_exact(candidates[candidates["patient"].isin(val)], wanted)
+    _require_exact(candidates, candidates["patient"].isin(val), wanted)
     require_no_leak(films.assign(part=part))
     return part
 
@@ -90,30 +92,53 @@ def _choose_patients(films: pd.DataFrame, wanted: dict[str, int], rng: np.random
     return chosen
 
 
-def _require_enough(films: pd.DataFrame, wanted: dict[str, int]) -> None:
+def _require_patients(films: pd.DataFrame, names: list[str], parts: tuple[str, ...]) -> None:
+    """A patient's films stay together, so a class needs as many patients as there are parts to fill."""
+    for name in names:
+        of_class = films[films["class"] == name]
+        if 0 < of_class["patient"].nunique() < len(parts):
+            raise UserError(
+                f"class {name!r} has too few patients: {_crowd(of_class)}, and a patient's films stay in one part; "
+                f"{', '.join(parts)} need a patient each"
+            )
+
+
+def _require_enough(films: pd.DataFrame, excluded: pd.DataFrame, wanted: dict[str, int]) -> None:
     for name, number in wanted.items():
         there = int((films["class"] == name).sum())
         if there <= number:
+            left_out = excluded[excluded["class"] == name]
+            why = f" beside those of patients in the official test split ({_crowd(left_out)})" if len(left_out) else ""
             raise UserError(
-                f"class {name!r} has {there} films to train and validate on; split.val_per_class needs {number}, "
+                f"class {name!r} has {there} films to train and validate on{why}; split.val_per_class needs {number}, "
                 "and at least one more to train on"
             )
 
 
-def _require_test_films(test: pd.DataFrame, names: list[str]) -> None:
+def _require_test_films(films: pd.DataFrame, part: pd.Series, names: list[str]) -> None:
+    test = part == "test"
     for name in names:
-        if not (test["class"] == name).any():
+        of_class = films["class"] == name
+        if not (of_class & test).any():
+            crowd = f" of {of_class.sum()} ({_crowd(films[of_class])})" if of_class.any() else ""
             raise UserError(
-                f"the test part has no film of class {name!r} (of {len(test)}); split.test_fraction may be larger, "
-                "or the source's test films must have both classes"
+                f"the test part, {test.sum()} films, has none of class {name!r}{crowd}; split.test_fraction may be "
+                "larger, or the source's test films must have both classes"
             )
 
 
-def _require_exact(val: pd.DataFrame, wanted: dict[str, int]) -> None:
+def _crowd(films: pd.DataFrame) -> str:
+    """The patient with the most of `films`, in words."""
+    patients = films["patient"].value_counts()
+    return f"{patients.iloc[0]} of {len(films)} films are of patient {patients.index[0]!r}"
+
+
+def _require_exact(films: pd.DataFrame, val: pd.Series, wanted: dict[str, int]) -> None:
     for name, number in wanted.items():
-        there = int((val["class"] == name).sum())
+        of_class = films["class"] == name
+        there = int((of_class & val).sum())
         if there != number:
-            may_be = f"may be {there}" if there else "needs patients with fewer films"
+            may_be = f"may be {there}" if there else f"needs patients with fewer films ({_crowd(films[of_class])})"
             raise UserError(
                 f"whole patients of class {name!r} add up to {there} validation films, not to {number}; "
                 f"split.val_per_class {may_be}"

@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 
 from pneumonia.evaluation.boxes.rsna_metric import film_score
 from pneumonia.inference.postprocessing import Postprocessing
+from pneumonia.radiographs.caption import write_caption
 
 WITH_OPACITY, FALSE_ALARMS = 8, 4
 COLUMNS = 4
@@ -53,7 +54,7 @@ def plot_found_boxes(
         for x, y, _, _, confidence in shown[number]:
             axes.text(x, y, f"{confidence:.2f}", color="white", fontsize=8, va="bottom", bbox=BEHIND)
         score = f"score {film_score(truths[number], shown[number]):.2f}" if len(truths[number]) else "false alarm"
-        axes.set_title(f"{films['file'].iloc[number].rpartition('/')[2][:24]}\n{score}", fontsize=8)
+        write_caption(axes, films["file"].iloc[number], 24, score, fontsize=8)
     figure.suptitle(
         "true boxes red, predicted ones blue with their confidence: test films with an opacity, from the best score to "
         "the worst at equal steps;\nthen, of those without, the surest false alarms"

@@ -1,5 +1,6 @@
 """The card of a registered model (Mitchell et al., Model Cards for Model Reporting, 2019)."""
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -84,7 +85,7 @@ def render_card(
         temperature=decision.temperature,
         image_size=decision.image_size,
         data=data,
-        weights=facts["weights"],
+        weights=_plain(facts["weights"]),
         parameters=int(facts["parameters"]),
         precision=facts["precision"],
         device=facts["device"],
@@ -93,3 +94,8 @@ def render_card(
         results="\n".join(["| metric | value | interval |", "|---|---|---|", *lines]),
         limits="\n".join(f"- {limit}" for limit in (*findings, PREVALENCE.format(share), *ALWAYS)),
     )
+
+
+def _plain(text: str) -> str:
+    """`text` that Markdown and HTML show as it is: it may be a path."""
+    return re.sub(r"([\\`*_{}\[\]<>&#$~|!])", r"\\\1", text)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
 from pneumonia.inference.gradcam import grad_cam, lay_heat_over
+from pneumonia.radiographs.caption import write_caption
 
 SHOWN = 12
 COLUMNS = 4
@@ -44,6 +45,6 @@ def plot_errors(network: keras.Model, images: np.ndarray, errors: pd.DataFrame, 
     for axes, film, warmth, row in zip(all_axes, films, heat, errors.itertuples(), strict=False):
         plain = np.repeat(film[..., None], 3, axis=2)
         axes.imshow(np.concatenate([plain, lay_heat_over(film, warmth)], axis=1))
-        axes.set_title(f"{row.file.rpartition('/')[2]}\n{row.label}, P(pneumonia) {row.probability:.2f}", fontsize=8)
+        write_caption(axes, row.file, 48, f"{row.label}, P(pneumonia) {row.probability:.2f}", fontsize=8)
     figure.suptitle(f"the surest of the errors: the film, and the evidence for pneumonia in it, {network.name}")
     return figure

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pneumonia.radiographs.caption import drawable
+
 
 def plot_confusion(counts: np.ndarray, names: list[str], title: str) -> Figure:
     """The confusion matrix, int (C, C) with the true classes down, as counts and as shares of the true class."""
@@ -56,5 +58,5 @@ def plot_history(history: pd.DataFrame, weights: str) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.2)
     figure.axes[0].legend(frameon=False)
-    figure.suptitle(f"first weights: {weights}")
+    figure.suptitle(drawable(f"first weights: {weights}"), parse_math=False)  # a path, where they are the user's
     return figure

@@ -3,7 +3,6 @@
 All boxes here are rows of `data/clean/boxes.csv`: pixels of the packed films, which are `size` × `size`.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+
+from pneumonia.radiographs.caption import write_caption
 
 SAMPLES = 12
 COLUMNS = 6
@@ -85,7 +86,7 @@ def plot_box_samples(boxes: pd.DataFrame, films: pd.DataFrame, images: np.ndarra
     for row, axes in zip(rows, grid, strict=False):
         file = films.at[row, "file"]
         axes.imshow(images[row], cmap="gray", vmin=0, vmax=255)
-        axes.set_title(Path(file).stem[:24], fontsize=7, color="dimgray")
+        write_caption(axes, file, 24, fontsize=7, color="dimgray")
         _outline(axes, boxes[boxes["file"] == file])
     return figure
 

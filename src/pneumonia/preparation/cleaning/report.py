@@ -14,6 +14,7 @@ from pneumonia.annotations.labels import LABELS
 from pneumonia.outputs import whole_directory, whole_file
 from pneumonia.preparation.cleaning.box_report import plot_box_places, plot_box_samples, summarize_boxes
 from pneumonia.preparation.cleaning.population_report import known_facts, plot_population, summarize_population
+from pneumonia.radiographs.caption import write_caption
 from pneumonia.radiographs.read import read_radiograph
 
 SAMPLES_PER_LABEL = 8
@@ -111,7 +112,7 @@ def _sample_sheet(films: pd.DataFrame, images: np.ndarray) -> Figure:
     for label, line in zip(labels, grid, strict=True):
         for row, axes in zip(_evenly(films, label, SAMPLES_PER_LABEL), line, strict=False):
             axes.imshow(images[row], cmap="gray", vmin=0, vmax=255)
-            axes.set_title(Path(films.at[row, "file"]).stem[:24], fontsize=6, color="dimgray")
+            write_caption(axes, films.at[row, "file"], 20, fontsize=6, color="dimgray")
         line[0].text(
             -0.08,
             0.5,

@@ -4,19 +4,21 @@
 films/normal/p1/1.png          films/train/normal/1.dcm
 films/pneumonia/p2/front.dcm   films/test/bacterial/2.dcm
 ```
-A DICOM film in no patient's folder is of the patient whose number the file holds.
+A DICOM film in no patient's folder is of the patient whose number the file holds. A folder `images` is no patient.
 """
 
 import sys
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pneumonia.errors import UserError
+from pneumonia.names import spell_paths
 from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_path
 from pneumonia.params.stages import Compute
 from pneumonia.radiographs.deidentification import patient_hash
-from pneumonia.sources.shared.folder_listing import copy_films, list_films
+from pneumonia.radiographs.film_files import IMAGES, SUFFIXES, Found, find_films, is_dicom_name
+from pneumonia.sources.shared.copying import copy_films
 from pneumonia.sources.shared.raw import Film, write_index
 
 
@@ -26,7 +28,6 @@ class Settings(SourceBlock):
     path: PathText | None
 
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm")
 SPLITS = {"train": "train", "val": "train", "valid": "train", "test": "test"}
 CLASSES = {
     "normal": "normal",
@@ -41,7 +42,7 @@ CLASSES = {
 PLACEHOLDER_SHARE, PLACEHOLDER_FILMS = 0.1, 20
 """A patient with more films than this share and this number is suspect: anonymisers write one PatientID into all."""
 
-_LAYOUT = "class/*.{jpg,jpeg,png,dcm} or split/class/*"
+_LAYOUT = f"class/*.{{{','.join(suffix[1:] for suffix in SUFFIXES)}}} or split/class/*"
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
@@ -56,50 +57,48 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     if not path.is_dir():
         problem = "is not a folder" if path.exists() else "no such folder"
         raise UserError(f"{path}: {problem}; datasets.folder.path must name one with {_LAYOUT}")
-    names, ignored = list_films(path, SUFFIXES)
-    if not names:
-        raise UserError(f"{path}: holds no films ({ignored} other files and links); it must hold {_LAYOUT}")
-    films = {name: _film(path, name) for name in names}
-    warnings = _warnings(list(films.values()), ignored)
+    found = find_films(path)
+    if not found.films:
+        raise UserError("; ".join([f"{path}: holds no films", *found.told_with_missing(), f"it must hold {_LAYOUT}"]))
+    films = {name: _film(path, name, copy) for name, copy in spell_paths(found.films).items()}
+    warnings = _warnings(list(films.values()), found)
     if len({film.official_split == "" for film in films.values()}) > 1:
         raise UserError(f"{path}: has class folders both inside and outside of train, val and test; use one form only")
     copy_films(path, {name: directory / film.file for name, film in films.items()})
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    source = {"name": "folder", "path": settings.path, "licence": "the owner's", "ignored": ignored}
+    source = {"name": "folder", "path": settings.path, "licence": "the owner's", "ignored": found.number_ignored}
     write_index(directory, list(films.values()), source | {"warnings": warnings})
 
 
-def _film(path: Path, name: str) -> Film:
-    """The row of `index.csv` for a film.
+def _film(path: Path, name: str, copy: str) -> Film:
+    """The row of `index.csv` for the film `name` below `path`, whose copy is called `copy`.
 
     Its patient is the folder right below its class, the same patient in every class and split. Without one, it is the
     patient that a DICOM file names, or else the film alone.
     """
-    *folders, _ = PurePosixPath(name).parts
+    folders = [folder for folder in copy.split("/")[:-1] if folder.lower() != IMAGES]
     official_split = SPLITS[folders.pop(0).lower()] if folders and folders[0].lower() in SPLITS else ""
     if not folders:
         raise UserError(f"{path / name}: lies in no class folder; the layout must be {_LAYOUT}")
     class_folder, *patient_folders = folders
     if class_folder.lower() not in CLASSES:
         may_be = f"{', '.join(CLASSES)}, or a split {', '.join(SPLITS)} above one of them"
-        raise UserError(f"{path}: class folder {class_folder!r} (of {name}) is unknown; it may be {may_be}")
+        raise UserError(f"{path}: class folder {class_folder!r} (of {copy}) is unknown; it may be {may_be}")
     return Film(
-        file=f"images/{name}",
+        file=f"images/{copy}",
         label=CLASSES[class_folder.lower()],
-        patient=patient_folders[0] if patient_folders else _patient_in(path / name) or name,
+        patient=patient_folders[0] if patient_folders else _patient_in(path / name) or copy,
         official_split=official_split,
     )
 
 
 def _patient_in(film: Path) -> str:
-    return patient_hash(film) if film.suffix.lower() == ".dcm" else ""
+    return patient_hash(film) if is_dicom_name(film.name) else ""
 
 
-def _warnings(films: list[Film], ignored: int) -> list[str]:
-    warnings = []
-    if ignored:
-        warnings.append(f"ignored {ignored:,} entries: links, hidden ones and what is not {', '.join(SUFFIXES)}")
+def _warnings(films: list[Film], found: Found) -> list[str]:
+    warnings = found.told_with_missing()
     alone = sum(film.file == f"images/{film.patient}" for film in films)
     if alone:
         nameless = f"{alone:,} of {len(films):,} films name no patient, by folder or in DICOM: each counts as its own"

@@ -20,12 +20,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pneumonia.errors import UserError
+from pneumonia.names import spell_paths
 from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_path
 from pneumonia.params.stages import Compute
+from pneumonia.radiographs.film_files import Found, find_films
 from pneumonia.sources.shared.archive import extract_members, list_members
+from pneumonia.sources.shared.copying import copy_films
 from pneumonia.sources.shared.fetching import Download, cache_directory, fetch_file, provenance
-from pneumonia.sources.shared.folder_listing import copy_films, list_films
 from pneumonia.sources.shared.raw import Film, write_index
 
 MENDELEY = Download(
@@ -117,11 +119,11 @@ def _kaggle() -> Path:
 def _fill(directory: Path, path: Path, origin: dict[str, Any]) -> None:
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; datasets.kermany.path may name a folder, a zip or be null")
-    names = list_films(path, _SUFFIXES)[0] if path.is_dir() else list_members(path, _SUFFIXES)
-    films = {name: film_of(name) for name in _published_tree(path, names)}
+    found = find_films(path, _SUFFIXES) if path.is_dir() else Found(list_members(path, _SUFFIXES))
+    films = {name: film_of(copy) for name, copy in spell_paths(_published_tree(path, found.films)).items()}
     copy = copy_films if path.is_dir() else extract_members
     copy(path, {name: directory / film.file for name, film in films.items()})
-    warnings = _warnings(films.values())
+    warnings = found.told_with_missing() + _warnings(films.values())
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     source = {"name": "kermany", **origin, "licence": "CC BY 4.0", "warnings": warnings}
@@ -131,14 +133,13 @@ def _fill(directory: Path, path: Path, origin: dict[str, Any]) -> None:
 def _published_tree(path: Path, names: list[str]) -> list[str]:
     """Those of `names` that lie in the outermost tree of the published layout.
 
-    Kaggle's archive holds the whole tree once more one level down, and `__MACOSX` holds what looks like films.
+    Kaggle's archive holds the whole tree once more one level down.
     """
     trees: dict[tuple[str, ...], list[str]] = {}
     for name in names:
-        *folders, file = PurePosixPath(name).parts
-        hidden = "__MACOSX" in folders or file.startswith(".")
-        if len(folders) > 1 and folders[-2] in _SPLITS and folders[-1] in _CLASSES and not hidden:
-            trees.setdefault(tuple(folders[:-2]), []).append(name)
+        folders = PurePosixPath(name).parts[:-1]
+        if len(folders) > 1 and folders[-2] in _SPLITS and folders[-1] in _CLASSES:
+            trees.setdefault(folders[:-2], []).append(name)
     if not trees:
         found = ", ".join(names[:3]) + (", …" if len(names) > 3 else "") if names else "no JPEG at all"
         raise UserError(f"{path}: holds {found}; it should hold {_LAYOUT}, or a folder chest_xray of these")

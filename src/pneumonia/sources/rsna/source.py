@@ -19,15 +19,17 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.errors import UserError
+from pneumonia.names import printable
 from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_path
 from pneumonia.params.stages import Compute
+from pneumonia.radiographs.film_files import Found, find_films
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_elements
 from pneumonia.sources.rsna.tables import BOXES, CLASSES, PATIENTS, Tables, read_tables
 from pneumonia.sources.shared.archive import extract_members, list_members
+from pneumonia.sources.shared.copying import copy_films
 from pneumonia.sources.shared.fetching import provenance
-from pneumonia.sources.shared.folder_listing import copy_films, list_films
 from pneumonia.sources.shared.raw import BOX_COLUMNS, Box, Film, write_index
 from pneumonia.workers import parallel_map
 
@@ -61,6 +63,8 @@ class Challenge:
     tables: dict[str, str]
     """The tables' names with their folders, by file name."""
     test_films: int
+    ignored: list[str]
+    """What else is there, in words."""
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
@@ -86,7 +90,8 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
 
     boxes = tables.boxes.assign(file=tables.boxes["patientId"].map(files)).dropna(subset="file")[BOX_COLUMNS]
     boxes, cut = cut_to_films(boxes, directory, compute)
-    warnings = [*_differences(len(files), boxes), *_left_out(challenge, tables), *_ungrouped(list(files), tables), *cut]
+    left_out = [*challenge.ignored, *_left_out(challenge, tables)]
+    warnings = [*_differences(len(files), boxes), *left_out, *_ungrouped(list(files), tables), *cut]
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     films = [Film(file, tables.labels[film], tables.patients.get(film, film)) for film, file in files.items()]
@@ -102,8 +107,8 @@ def find_challenge(path: Path) -> Challenge:
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; datasets.rsna.path may name a folder, a zip or be null")
-    listed = list_films(path, _SUFFIXES)[0] if path.is_dir() else list_members(path, _SUFFIXES)
-    names = [PurePosixPath(name) for name in listed]
+    found = find_films(path, _SUFFIXES) if path.is_dir() else Found(list_members(path, _SUFFIXES))
+    names = [PurePosixPath(name) for name in found.films]
     roots = [name.parent for name in names if name.name == BOXES] or [PurePosixPath()]
     if len(roots) > 1:
         raise UserError(f"{path}: holds {BOXES} more than once, in {' and '.join(map(str, roots))}; name one of these")
@@ -112,9 +117,10 @@ def find_challenge(path: Path) -> Challenge:
     tables = {name.name: str(name) for name in names if name.parent == root}
     missing = [name for name in (BOXES, CLASSES) if name not in tables] + ([] if films else [f"{_FILMS}/*.dcm"])
     if missing:
-        whole = f"{_FILMS}/*.dcm, {BOXES} and {CLASSES} beside each other, none of them a link"
+        whole = f"{_FILMS}/*.dcm, {BOXES} and {CLASSES} beside each other"
         raise UserError(f"{path}: holds no {' and no '.join(missing)}; it should hold {whole}")
-    return Challenge(path, films, tables, sum(name.parent == root / _TEST_FILMS for name in names))
+    test_films = sum(name.parent == root / _TEST_FILMS for name in names)
+    return Challenge(path, films, tables, test_films, found.told_with_missing())
 
 
 def cut_to_films(boxes: pd.DataFrame, directory: Path, compute: Compute) -> tuple[pd.DataFrame, list[str]]:
@@ -192,7 +198,7 @@ def _left_out(challenge: Challenge, tables: Tables) -> list[str]:
     filmless = sorted(set(tables.labels) - set(challenge.films))
     warnings = []
     if unlabelled:
-        count = f"{len(unlabelled):,} films (the first is {unlabelled[0]})"
+        count = f"{len(unlabelled):,} films (the first is {printable(unlabelled[0])})"
         warnings.append(f"left out {count}: not in both {BOXES} and {CLASSES}")
     if filmless:
         warnings.append(f"left out {len(filmless):,} labels without a film (the first is {filmless[0]})")

@@ -12,6 +12,8 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from tqdm import tqdm
 
 from pneumonia.errors import UserError
+from pneumonia.names import printable
+from pneumonia.radiographs.film_files import is_hidden
 
 MAX_MEMBER_BYTES = 256 << 20
 """No film is larger: 16 bits a pixel on the largest detectors make 40 MiB."""
@@ -22,6 +24,8 @@ MAX_EXPANSION = 100
 
 def list_members(archive: Path, suffixes: tuple[str, ...]) -> list[str]:
     """The names of the archive's members that end in one of `suffixes` (lower case, with the dot), sorted.
+
+    Hidden files and folders, and those that systems add, are left out.
 
     Raises:
         UserError: no zip, a truncated one, or one whose members should not be unpacked: absolute paths, `..`, symbolic
@@ -35,7 +39,7 @@ def list_members(archive: Path, suffixes: tuple[str, ...]) -> list[str]:
     unpacked = sum(info.file_size for info in members)
     if unpacked > MAX_EXPANSION * archive.stat().st_size:
         raise UserError(f"{archive}: refused, it unpacks to {unpacked:,} bytes, over {MAX_EXPANSION} times its size")
-    return sorted({info.filename for info in members})
+    return sorted({info.filename for info in members if not is_hidden(info.filename)})
 
 
 def extract_members(archive: Path, destinations: Mapping[str, Path]) -> None:
@@ -48,7 +52,7 @@ def extract_members(archive: Path, destinations: Mapping[str, Path]) -> None:
         UserError: a damaged member, or a file that cannot be written.
     """
     with _open_zip(archive) as zip_file:
-        for name, destination in tqdm(destinations.items(), desc=f"unpacking {archive.name}"):
+        for name, destination in tqdm(destinations.items(), desc=f"unpacking {printable(archive.name)}"):
             try:
                 destination.parent.mkdir(parents=True, exist_ok=True)
                 with zip_file.open(name) as member, destination.open("wb") as file:
