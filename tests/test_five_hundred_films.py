@@ -46,6 +46,11 @@ def deep(grey: np.ndarray, channels: int = 1) -> np.ndarray:
     return (grey.astype(np.uint16) * 16)[..., None].repeat(channels, axis=2)
 
 
+def windowed(grey: np.ndarray) -> bytes:
+    window = {"WindowCenter": "2048.5", "WindowWidth": "4096"}
+    return dicom(deep(grey)[..., 0], bits=12, **window).replace(b"2048.5", b"2048,5")
+
+
 def padded(grey: np.ndarray) -> bytes:
     stored = deep(grey)[..., 0]
     stored[:, :4] = 65535
@@ -62,7 +67,7 @@ FORMS: tuple[tuple[str, Callable[[np.ndarray], bytes]], ...] = (
     (".png", lambda grey: png(grey[..., None], 8, 0, chunk(b"eXIf", b"\0\x08\0\x02") + chunk(b"iCCP", b"none"))),
     (".jpg", lambda grey: encoded(Image.fromarray(grey), "JPEG", exif=b"Exif\0\0" + b"\0\x08\0\x02\x01\x12\0\x03" * 4)),
     (".dcm", lambda grey: dicom(grey, "MONOCHROME1")),
-    (".dcm", lambda grey: dicom(deep(grey)[..., 0], bits=12, WindowCenter="2048,5", WindowWidth="4096")),
+    (".dcm", windowed),
     (".dcm", lambda grey: dicom((deep(grey)[..., 0].astype(np.int32) - 1024).astype(np.int16), bits=16)),
     (".dcm", padded),
     (".dcm", lambda grey: compressed(dicom(grey), JPEG2000Lossless)),

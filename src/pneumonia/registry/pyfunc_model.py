@@ -17,7 +17,9 @@ import binascii
 import importlib.metadata
 import io
 import json
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import mlflow
@@ -126,21 +128,24 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
     outputs = {**OUTPUTS, **_class_columns(dict.fromkeys(decision.classes, DataType.double))}
     if decision.localization:
         outputs["boxes"] = DataType.string
-    return mlflow.pyfunc.log_model(
-        name=name,
-        python_model=str(package / "registry" / "pyfunc_entry.py"),
-        code_paths=[str(package)],
-        artifacts={Path(file).stem: str(directory / file) for file in FILES},
-        input_example=pd.DataFrame({"film": [_ramp(max(decision.image_size, decision.min_size))]}),
-        # The column has no name there, so that a bare list of films will do as well as a table.
-        signature=ModelSignature(
-            Schema([ColSpec(DataType.string)]),
-            Schema([ColSpec(kind, column) for column, kind in outputs.items()]),
-        ),
-        # Without these MLflow loads the model again to find them, in a process of its own: half a minute.
-        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
-        registered_model_name=registered_model_name,
-    )
+    with TemporaryDirectory() as copies:  # MLflow takes no links, as which DVC may have the files
+        for file in FILES:
+            shutil.copyfile(directory / file, Path(copies) / file)
+        return mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(package / "registry" / "pyfunc_entry.py"),
+            code_paths=[str(package)],
+            artifacts={Path(file).stem: str(Path(copies) / file) for file in FILES},
+            input_example=pd.DataFrame({"film": [_ramp(max(decision.image_size, decision.min_size))]}),
+            # The column has no name there, so that a bare list of films will do as well as a table.
+            signature=ModelSignature(
+                Schema([ColSpec(DataType.string)]),
+                Schema([ColSpec(kind, column) for column, kind in outputs.items()]),
+            ),
+            # Without these MLflow loads the model again to find them, in a process of its own: half a minute.
+            pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
+            registered_model_name=registered_model_name,
+        )
 
 
 def model_version(model: Path) -> str:
