@@ -146,7 +146,7 @@ def test_a_localiser_draws_its_boxes_and_writes_them_in_pixels_of_the_film(
         ("pneumonia", "model is 'pneumonia'; it may be models:/NAME@ALIAS or models:/NAME/VERSION"),
         ("models:/lungs@champion", "no model 'lungs' in the registry"),
         ("models:/pneumonia-binary@best", "pneumonia-binary has no alias 'best'; it has champion"),
-        ("models:/pneumonia-binary/9", "pneumonia-binary has no version 9; it has 1"),
+        ("models:/pneumonia-binary/9", "pneumonia-binary has no version '9'; it has 1"),
     ],
 )
 def test_a_model_that_is_not_there_is_one_line(films: Path, model: str, said: str) -> None:
@@ -182,7 +182,7 @@ def test_an_empty_registry_and_a_model_of_another_kind_are_one_line(
     mlflow.set_tracking_uri(None)
     client = mlflow.MlflowClient()
     experiment = client.create_experiment("other", artifact_location=(tmp_path / "mlruns").as_uri())
-    assert "is empty; `dvc repro` registers a model" in mistake("films")
+    assert "is empty; `dvc repro` registers one" in mistake("films")
     mlflow.set_tracking_uri(None)
     with mlflow.start_run(experiment_id=experiment):
         mlflow.pyfunc.log_model(
