@@ -34,14 +34,8 @@ def test_a_damaged_file_is_told_and_none_and_no_pickle_is_read(tmp_path, caplog)
     path = tmp_path / "checkpoint.npz"
     Checkpoint(path, "this").write(STATE, "run")
     whole = path.read_bytes()
-    damaged = [
-        b"",
-        b"text",
-        whole[:100],
-        whole[:-30],
-        whole.replace(b"run_id", b"run_ix", 1),
-        b"PK\x05\x06" + bytes(18),
-    ]
+    other = whole.replace("random".encode("utf-32-le"), "rondom".encode("utf-32-le"))
+    damaged = [b"", b"text", whole[:100], whole[:-30], other, b"PK\x05\x06" + bytes(18)]
     for data in damaged:
         path.write_bytes(data)
         assert Checkpoint(path, "this").read() is None
