@@ -4,13 +4,13 @@ import json
 import logging
 from pathlib import Path
 
-import keras
 import pandas as pd
 
 from pneumonia.errors import exit_on_user_error
 from pneumonia.evaluation.evaluate import evaluate
 from pneumonia.evaluation.report.card import render_card
 from pneumonia.evaluation.report.page import render_report
+from pneumonia.models.shared.weights import read_network
 from pneumonia.outputs import whole_file
 from pneumonia.params.load import load_params
 from pneumonia.registry.runs import complete_run, continue_run, log_evaluation, log_training
@@ -24,7 +24,7 @@ PRINTED = ("roc_auc", "accuracy", "sensitivity", "specificity", "boxes/map")
 def main() -> None:
     """Evaluate, log everything to the run that train started, and register the model."""
     params = load_params()
-    model = keras.saving.load_model(MODELS / "model.keras", compile=False)
+    model = read_network(MODELS / "model.keras")
     history = pd.read_csv(REPORTS / "history.csv")
     training = json.loads((MODELS / "run.json").read_text())
     open_store(params.tracking.experiment)  # fails before the reports are replaced where the store cannot be reached

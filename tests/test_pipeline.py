@@ -173,6 +173,26 @@ def fingerprint(root: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.slow
+def test_all_stages_and_a_prediction_without_a_home_that_can_be_written(repository):
+    runs = len(repository.mlflow_runs())
+    repository.run("dvc", "repro", "--force", HOME="/proc/none")
+    assert len(repository.mlflow_runs()) == runs + 1
+    rows = repository.run("pneumonia", "predict", "data/raw/images", "--format", "csv", HOME="/proc/none")
+    assert "patient0001" in rows
+
+
+@pytest.mark.slow
+def test_one_stage_as_an_experiment_in_a_clone_without_a_cache(repository, tmp_path):
+    """DVC looks at every plot at the end of an experiment, also at those whose folder was never pulled."""
+    clone = Repository.__new__(Repository)
+    clone.root = tmp_path / "clone"
+    repository.run("git", "clone", "--quiet", ".", str(clone.root))
+    clone.run("dvc", "exp", "run", "--name", "finer", "-S", "clean.min_size=31", "clean")
+    assert "finer" in clone.run("dvc", "exp", "list")
+    assert (clone.root / "data" / "clean" / "index.csv").is_file()
+
+
+@pytest.mark.slow
 def test_an_experiment_in_a_copy_ends_in_the_same_store(repository):
     before = {run.info.run_id for run in repository.mlflow_runs()}
     repository.run("dvc", "exp", "run", "--temp", "--name", "more-epochs", "-S", "train.epochs=2")
@@ -259,7 +279,8 @@ def test_dvc_knows_the_metrics_and_the_plots(repository):
     }
     assert {"loss", "AUC", "ROC of the test films", "confusion on the test films"} <= set(shown)
     assert {"true_positive_rate", "false_positive_rate"} <= set(shown["ROC of the test films"][0])
-    assert {"reports/rebalance.png", "reports/clean/samples.png"} <= set(plots)
+    pictures = {name for name, drawn in plots.items() if drawn and drawn[0]["type"] == "image"}
+    assert {"reports/rebalance.png", "reports/clean/samples.png", "reports/evaluation/errors.png"} <= pictures
 
 
 @pytest.mark.slow

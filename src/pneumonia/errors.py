@@ -1,7 +1,7 @@
 """Mistakes that a user can mend, told in one line."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pneumonia.names import printable
@@ -9,6 +9,13 @@ from pneumonia.names import printable
 
 class UserError(Exception):
     """A mistake in params, a path or a file. The message is one line: what was wrong, what it was, what it may be."""
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """The first of `names` in one line, and how many more there are."""
+    if len(names) <= most:
+        return ", ".join(names) or "none"
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
 @contextmanager

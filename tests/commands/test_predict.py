@@ -265,7 +265,7 @@ def test_what_download_ignores_is_ignored_and_told_and_a_link_that_leads_nowhere
         ("pneumonia", "model is 'pneumonia'; it may be models:/NAME@ALIAS or models:/NAME/VERSION"),
         ("models:/lungs@champion", "no model 'lungs' in the registry"),
         ("models:/pneumonia-binary@best", "pneumonia-binary has no alias 'best'; it has champion"),
-        ("models:/pneumonia-binary/9", "pneumonia-binary has no version 9; it has 1"),
+        ("models:/pneumonia-binary/9", "pneumonia-binary has no version '9'; it has 1"),
     ],
 )
 def test_a_model_that_is_not_there_is_one_line(films: Path, model: str, said: str) -> None:
@@ -285,12 +285,13 @@ def test_a_folder_without_films_is_one_line(films: Path) -> None:
 
 def test_without_a_registry_none_is_made(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert mistake("films").endswith("mlflow.db; `dvc repro` makes one, in the repository's main folder\n")
+    assert "mlflow.db; in the repository's main folder `dvc repro` registers one, and" in mistake("films")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
-    assert (
-        mistake("films")
-        == "error: no registry at sqlite:///other.db; `dvc repro` makes one, in the repository's main folder\n"
+    said = mistake("films")
+    assert said.startswith(
+        f"error: no registry at sqlite:///{Path.cwd() / 'other.db'}; in the repository's main folder "
     )
+    assert said.endswith("`dvc repro --force --single-item evaluate` where it has nothing to do\n")
     assert os.listdir() == ["films"]
 
 
@@ -301,7 +302,7 @@ def test_an_empty_registry_and_a_model_of_another_kind_are_one_line(
     mlflow.set_tracking_uri(None)
     client = mlflow.MlflowClient()
     experiment = client.create_experiment("other", artifact_location=(tmp_path / "mlruns").as_uri())
-    assert "is empty; `dvc repro` registers a model" in mistake("films")
+    assert "is empty; `dvc repro` registers one" in mistake("films")
     mlflow.set_tracking_uri(None)
     with mlflow.start_run(experiment_id=experiment):
         mlflow.pyfunc.log_model(

@@ -116,7 +116,7 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model\.keras: takes \(32, 32, 1\) and gives \(1,\), decision\.json is for"):
         Predictor.load(tmp_path)
     (tmp_path / "model.keras").write_bytes(network[:1000])
-    with pytest.raises(UserError, match=r"model\.keras: cannot be loaded") as caught:
+    with pytest.raises(UserError, match=r"model\.keras: cannot be read as a \.keras file") as caught:
         Predictor.load(tmp_path)
     assert "\n" not in str(caught.value)
     good = (tmp_path / "decision.json").read_text()

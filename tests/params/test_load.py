@@ -107,6 +107,77 @@ def test_a_file_without_parameters_is_one_line(tmp_path, text, told):
         load_params(path)
 
 
+IMPOSSIBLE = [
+    "1" + "0" * 30,
+    "0x" + "f" * 6000,
+    "1" * 5000,
+    "1.0e+30",
+    "1e30",
+    "1e400",
+    ".inf",
+    "-.inf",
+    ".nan",
+    "true",
+]
+
+
+@pytest.mark.parametrize("value", IMPOSSIBLE)
+@pytest.mark.parametrize(
+    "key",
+    [
+        "seed", "clean.min_size", "clean.image_size", "split.val_per_class", "train.epochs", "train.batch_size",
+        "train.warmup_epochs", "train.patience", "train.learning_rate", "train.clip_norm", "train.augmentation.blur",
+        "models.resnet50.head_epochs", "models.resnet_seg.filters", "evaluate.cost_of_miss", "evaluate.draws",
+        "datasets.phantom.seed", "datasets.phantom.patients", "compute.workers", "models.mobilenet_v2.alpha",
+    ],
+)  # fmt: skip
+def test_a_number_that_no_machine_can_use_is_one_short_line(tmp_path, key, value):
+    path = write_params(tmp_path / "params.yaml", {key: "VALUE"})
+    path.write_text(path.read_text().replace(" VALUE\n", f" {value}\n"))
+    with pytest.raises(UserError) as error:
+        load_params(path)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400 + len(str(path))
+    assert f"{key} is " in str(error.value) or "is not YAML" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"train.warmup_epochs": 5, "train.epochs": 5},
+            "warmup_epochs is 5; it should be less than train.epochs, 5",
+        ),
+        ({"train.warmup_epochs": 14}, "train.warmup_epochs is 14; it should be less than train.epochs, 14"),
+        (
+            {"rebalance.method": "augment", "train.augmentation.apply_to": "none"},
+            "train.augmentation.apply_to is 'none'; it should be all or repeats for rebalance.method augment",
+        ),
+        (
+            {"train.augmentation.apply_to": "repeats"},
+            "'repeats'; it should be all or none for",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_one_line(make_params, changes, told):
+    with pytest.raises(UserError, match=told) as error:
+        make_params(changes)
+    assert "\n" not in str(error.value)
+
+
+def test_a_single_epoch_and_a_schedule_without_warm_up_need_no_other_setting(make_params):
+    assert make_params({"train.epochs": 1}).train.warmup_epochs == 1
+    assert make_params({"train.epochs": 3, "train.warmup_epochs": 9, "train.schedule": "plateau"}).train.epochs == 3
+
+
+@pytest.mark.parametrize("text", ["seed: 2024-13-45", "seed: " + "[" * 3000])
+def test_yaml_that_python_cannot_make_values_of_is_one_line(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"is not YAML|is nested too deeply") as error:
+        load_params(tmp_path / "params.yaml")
+    assert "\n" not in str(error.value)
+
+
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         load_params(tmp_path / "absent.yaml")

@@ -1,7 +1,6 @@
 import pandas as pd
 import pytest
 
-from pneumonia.errors import UserError
 from pneumonia.preparation.rebalancing import draw_rows, rebalance
 
 
@@ -63,10 +62,3 @@ def test_only_training_films_are_drawn(films, make_params, tmp_path):
     rebalance(make_params(), tmp_path / "split.csv", tmp_path / "train.csv", tmp_path / "classes.png")
     assert draws(pd.read_csv(tmp_path / "train.csv")) == {"normal": 15, "pneumonia": 40}
     assert (tmp_path / "classes.png").stat().st_size > 5_000
-
-
-def test_repeats_that_would_not_be_augmented_are_an_error(films, make_params, tmp_path):
-    films.assign(patient="p", part="train").to_csv(tmp_path / "split.csv", index=False)
-    params = make_params({"rebalance.method": "augment", "train.augmentation.apply_to": "none"})
-    with pytest.raises(UserError, match="apply_to may be all or repeats, not none"):
-        rebalance(params, tmp_path / "split.csv", tmp_path / "train.csv", tmp_path / "classes.png")

@@ -213,6 +213,31 @@ def test_workers_that_start_at_once_on_a_fresh_store_all_get_their_run(repositor
     assert len(client.search_runs([client.get_experiment_by_name("pneumonia").experiment_id])) == 4
 
 
+@pytest.mark.parametrize("home", [None, "/proc/none"])
+def test_a_store_opens_without_a_home_that_can_be_written(repository, monkeypatch, home):
+    monkeypatch.delenv("HOME")
+    if home:
+        monkeypatch.setenv("HOME", home)
+    code = "from pneumonia.registry.store import open_store; open_store('pneumonia')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (repository / "mlflow.db.lock").exists()
+    assert not (repository / "~").exists()
+
+
+def test_a_store_whose_folder_is_sealed_or_gone_is_one_line(repository, monkeypatch):
+    sealed = Path("/sys")  # where root cannot write either
+    if os.geteuid() != 0:
+        sealed = repository / "sealed"
+        sealed.mkdir(mode=0o500)
+    for folder, told in ((sealed, "the store cannot be locked"), (repository / "gone", "there is no folder")):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        with pytest.raises(UserError, match=told) as error:
+            open_store("pneumonia")
+        assert "\n" not in str(error.value)
+    assert not (repository / "gone").exists()
+
+
 def test_a_killed_run_is_continued_and_its_last_epoch_is_logged(repository, make_params):
     params, data = make_params(), Path("data")
     client = open_store("pneumonia")

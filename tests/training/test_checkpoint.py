@@ -24,9 +24,34 @@ def test_a_state_comes_back_to_the_last_bit(tmp_path):
     assert checkpoint.read() is None
 
 
-def test_the_state_of_another_training_or_a_torn_file_is_none(tmp_path):
+def test_the_state_of_another_training_is_none(tmp_path):
     path = tmp_path / "checkpoint.npz"
     Checkpoint(path, "this").write(STATE, "run")
     assert Checkpoint(path, "that").read() is None
-    path.write_bytes(path.read_bytes()[:100])
+
+
+def test_a_damaged_file_is_told_and_none_and_no_pickle_is_read(tmp_path, caplog):
+    path = tmp_path / "checkpoint.npz"
+    Checkpoint(path, "this").write(STATE, "run")
+    whole = path.read_bytes()
+    other = whole.replace("random".encode("utf-32-le"), "rondom".encode("utf-32-le"))
+    damaged = [b"", b"text", whole[:100], whole[:-30], other, b"PK\x05\x06" + bytes(18)]
+    for data in damaged:
+        path.write_bytes(data)
+        assert Checkpoint(path, "this").read() is None
+    np.savez(path, facts=np.array([Command(tmp_path / "marker")], dtype=object))
     assert Checkpoint(path, "this").read() is None
+    assert not (tmp_path / "marker").exists()
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == len(damaged) + 1
+    assert all(f"{path} cannot be read (" in each and "begins anew" in each and "\n" not in each for each in told)
+
+
+class Command:
+    """A pickle that writes a file when it is read."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return open, (str(self.marker), "w")

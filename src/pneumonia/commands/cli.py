@@ -121,6 +121,15 @@ def rollback(model: ModelName = BINARY) -> None:
 
 
 @app.command()
+def relocate() -> None:
+    """Tell the MLflow store in this folder that the folder was moved or copied: its artifacts are in `mlruns` here."""
+    with exit_on_user_error():
+        from pneumonia.registry.places import relocate
+
+        print(relocate())
+
+
+@app.command()
 def export(
     form: Annotated[Literal["onnx", "saved_model"], typer.Option("--format")],
     films: Annotated[

@@ -71,7 +71,7 @@ class Decision(BaseModel):
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}); `dvc repro` writes it") from error
+            raise UserError(f"{path}: cannot be read ({error.strerror}); evaluate writes it") from error
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))

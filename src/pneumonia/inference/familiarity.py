@@ -12,7 +12,6 @@ were no lateral films to try it on.
 """
 
 import io
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -80,12 +79,21 @@ class Familiarity:
             UserError: no such file, or one that `save` did not write.
         """
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                return cls(**arrays)
+            data = path.read_bytes()
         except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}); `dvc repro` writes it") from error
-        except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: is not what `dvc repro` writes there, but something else or damaged") from error
+            raise UserError(f"{path}: cannot be read ({error.strerror}); evaluate writes it") from error
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                read = cls(**arrays)
+            count = len(read.variances)
+            shapes = [array.shape for array in vars(read).values()]
+            if shapes != [(2, 3), (SIDE**2,), (count, SIDE**2), (count,), (2,)]:
+                raise ValueError(f"arrays of shapes {shapes}")
+            if not all(np.isfinite(array).all() for array in vars(read).values()):
+                raise ValueError("values that are not finite")
+        except Exception as error:  # NumPy raises anything of a damaged file, from EOFError to zlib.error
+            raise UserError(f"{path}: is not what evaluate writes there, but something else or damaged") from error
+        return read
 
 
 def fit(images: np.ndarray) -> Familiarity:

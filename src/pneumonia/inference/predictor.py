@@ -19,6 +19,7 @@ from pneumonia.inference.decision import Decision, Localization
 from pneumonia.inference.familiarity import Familiarity
 from pneumonia.inference.probabilities import predict_classes, probability_of_pneumonia, scale
 from pneumonia.models.shared.head import head_of
+from pneumonia.models.shared.weights import read_network
 from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, refuse_unusable, resize
 
@@ -91,10 +92,7 @@ class Predictor:
         """
         path = directory / FILES[0]
         decision, familiarity = Decision.load(directory / FILES[1]), Familiarity.load(directory / FILES[2])
-        try:
-            network = keras.saving.load_model(path, compile=False)
-        except Exception as error:  # Keras raises anything, from ValueError to zipfile.BadZipFile
-            raise UserError(f"{path}: cannot be loaded ({str(error).strip().partition(chr(10))[0]})") from error
+        network = read_network(path)
         size, outputs = decision.image_size, 1 if len(decision.classes) == 2 else len(decision.classes)
         *maps, given = (tuple(output.shape[1:]) for output in network.outputs)
         if (network.input_shape[1:], given) != ((size, size, 1), (outputs,)):

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, StrictInt, ValidationError, create_model, model_validator
+from pydantic import ValidationError, create_model, model_validator
 
 from pneumonia.annotations.labels import class_names
 from pneumonia.errors import UserError
-from pneumonia.params.blocks import Block, NetworkBlock, Recipe, SourceBlock
+from pneumonia.params.blocks import Block, NetworkBlock, Recipe, Seed, SourceBlock, shown
 from pneumonia.params.choices import network, networks, source, sources
 from pneumonia.params.stages import Clean, Compute, Evaluate, Localize, Rebalance, Split, Tracking, Train
 
@@ -25,7 +25,7 @@ AUTO: dict[tuple[str, ...], list[str]] = {
 class Params(Block):
     """All of params.yaml, with each `auto` already replaced by what it means."""
 
-    seed: Annotated[StrictInt, Field(ge=0, lt=2**32)]
+    seed: Seed
     dataset: str
     task: Literal["binary", "multiclass", "localize"]
     model: str
@@ -55,6 +55,25 @@ class Params(Block):
             raise ValueError(
                 "train.mixup, cutmix, label_smoothing and exchanged_surroundings should be 0 and train.loss "
                 "cross_entropy for task localize: boxes have losses of their own and cannot be blended"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fit_for_each_other(self) -> Self:
+        train = self.train
+        if train.schedule == "cosine" and train.warmup_epochs > max(train.epochs - 1, 1):
+            raise ValueError(
+                f"train.warmup_epochs is {train.warmup_epochs}; it should be less than train.epochs, {train.epochs}"
+            )
+        repeated = self.rebalance.method == "augment"
+        if repeated and train.augmentation.apply_to == "none":
+            raise ValueError(
+                "train.augmentation.apply_to is 'none'; it should be all or repeats for rebalance.method augment"
+            )
+        if not repeated and train.augmentation.apply_to == "repeats":
+            raise ValueError(
+                f"train.augmentation.apply_to is 'repeats'; it should be all or none for rebalance.method "
+                f"{self.rebalance.method}, which repeats no film to be augmented"
             )
         return self
 
@@ -101,9 +120,11 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 text") from error
-    except yaml.YAMLError as error:
+    except RecursionError as error:
+        raise UserError(f"{path}: is nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none, a number of more than 4,300 digits
         where = getattr(error, "problem_mark", None)
-        raise UserError(f"{path}: is not YAML" + (f" at line {where.line + 1}" if where else "")) from error
+        raise UserError(f"{path}: is not YAML" + (f" at line {where.line + 1}" if where else f" ({error})")) from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds {type(values).__name__}, it must hold the blocks of parameters")
     typed = _typed_for(values)
@@ -155,7 +176,7 @@ def _block(values: dict[str, Any], *keys: str) -> dict[str, Any]:
 def _one_line(error: ValidationError, typed: type[Params]) -> str:
     """The message for the first mistake: where it is, what it is, and what the value may be."""
     first, others = error.errors()[0], len(error.errors()) - 1
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(str(part)[:80] for part in first["loc"])
     # Without a known model or dataset each `auto` stays, and would count as one more mistake.
     more = f" (and {others} more mistakes)" if others and key not in ("model", "dataset") else ""
     if first["type"] == "extra_forbidden":
@@ -167,8 +188,8 @@ def _one_line(error: ValidationError, typed: type[Params]) -> str:
     may_be = first["msg"].removeprefix("Input should be ")
     if first["loc"][-1] in AUTO.get(tuple(map(str, first["loc"][:-1])), []):
         may_be += ", or auto"
-    shown = "" if isinstance(first["input"], dict) else f" is {first['input']!r};"
-    return f"{key}{shown} it should be {may_be}{more}"
+    was = "" if isinstance(first["input"], dict) else f" is {shown(first['input'])};"
+    return f"{key}{was} it should be {may_be}{more}"
 
 
 def _keys_beside(location: tuple[int | str, ...], typed: type[Params]) -> list[str]:

@@ -5,7 +5,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt, field_validator
 
-from pneumonia.params.blocks import Block, Positive, Rate, Recipe, Share, ShareOrAll, Whole
+from pneumonia.params.blocks import (
+    BatchSize,
+    Block,
+    Epochs,
+    Number,
+    Rate,
+    Recipe,
+    Share,
+    ShareOrAll,
+    UpToAMillion,
+    UpToTen,
+    shown,
+)
 
 
 class Compute(Block):
@@ -17,15 +29,15 @@ class Compute(Block):
     @field_validator("scheduler")
     @classmethod
     def _known_scheduler(cls, scheduler: str) -> str:
-        if not re.fullmatch(r"local|tcp://.+:\d+", scheduler):
-            raise ValueError(f"is {scheduler!r}; it should be local or tcp://host:port")
+        if not re.fullmatch(r"local|tcp://[^/\s]{1,250}:\d{1,5}", scheduler):
+            raise ValueError(f"is {shown(scheduler)}; it should be local or tcp://host:port")
         return scheduler
 
     @field_validator("workers")
     @classmethod
     def _some_workers(cls, workers: int) -> int:
         if workers != -1 and not 1 <= workers <= 1024:
-            raise ValueError(f"is {workers}; it should be -1 (one a core) or a whole number from 1 to 1024")
+            raise ValueError(f"is {shown(workers)}; it should be -1 (one a core) or a whole number from 1 to 1024")
         return workers
 
 
@@ -33,15 +45,15 @@ class Clean(Block):
     """See `preparation.cleaning.clean`."""
 
     image_size: Annotated[StrictInt, Field(ge=32, le=1024)]
-    min_size: Positive
+    min_size: Annotated[StrictInt, Field(ge=1, le=10_000)]
     max_rejected: ShareOrAll
 
 
 class Split(Block):
     """See `preparation.splitting`."""
 
-    val_per_class: Positive
-    test_fraction: Annotated[float, Field(gt=0, lt=1)]
+    val_per_class: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+    test_fraction: Annotated[Number, Field(gt=0, lt=1)]
 
 
 class Rebalance(Block):
@@ -56,7 +68,7 @@ class Augmentation(Block):
     apply_to: Literal["all", "repeats", "none"]
     strength: ShareOrAll
     least_share: ShareOrAll
-    rotation: Annotated[float, Field(ge=0, le=3.15)]
+    rotation: Annotated[Number, Field(ge=0, le=3.15)]
     zoom: Share
     shift: Share
     horizontal_flip: StrictBool
@@ -65,23 +77,23 @@ class Augmentation(Block):
     brightness: Share
     noise: Share
     blur: ShareOrAll
-    compression: Annotated[float, Field(ge=0, le=10)]
+    compression: UpToTen
 
 
 class Train(Recipe):
     """See `training.fitting`."""
 
-    epochs: Positive
-    batch_size: Positive
+    epochs: Epochs
+    batch_size: BatchSize
     schedule: Literal["constant", "cosine", "plateau"]
-    warmup_epochs: Whole
+    warmup_epochs: Annotated[StrictInt, Field(ge=0, le=10_000)]
     loss: Literal["cross_entropy", "focal"]
-    cutmix: Annotated[float, Field(ge=0, le=10)]
+    cutmix: UpToTen
     exchanged_surroundings: ShareOrAll
     initial_bias: StrictBool
-    clip_norm: Annotated[float, Field(ge=0)]
+    clip_norm: UpToAMillion
     monitor: Literal["val_loss", "val_auc"]
-    patience: Positive
+    patience: Epochs
     precision: Literal["auto", "float32", "bfloat16"]
     augmentation: Augmentation
 
@@ -90,8 +102,8 @@ class Evaluate(Block):
     """See `evaluation.evaluate`."""
 
     threshold: Literal["youden", "sensitivity", "cost"]
-    sensitivity: Annotated[float, Field(gt=0, lt=1)]
-    cost_of_miss: Annotated[float, Field(gt=0)]
+    sensitivity: Annotated[Number, Field(gt=0, lt=1)]
+    cost_of_miss: Annotated[UpToAMillion, Field(gt=0)]
     cross_fit: StrictBool
     stressed: StrictBool
     draws: Annotated[StrictInt, Field(ge=200, le=100_000)]
@@ -100,11 +112,11 @@ class Evaluate(Block):
 class Localize(Block):
     """See `evaluation.boxes.tuning`."""
 
-    nms_iou: Annotated[list[ShareOrAll], Field(min_length=1)]
-    shrink: Annotated[list[Rate], Field(min_length=1)]
+    nms_iou: Annotated[list[ShareOrAll], Field(min_length=1, max_length=20)]
+    shrink: Annotated[list[Rate], Field(min_length=1, max_length=20)]
 
 
 class Tracking(Block):
     """See `registry.store`."""
 
-    experiment: Annotated[str, Field(min_length=1)]
+    experiment: Annotated[str, Field(min_length=1, max_length=250)]

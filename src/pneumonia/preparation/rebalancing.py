@@ -9,7 +9,6 @@ from imblearn.under_sampling import RandomUnderSampler
 from matplotlib.figure import Figure
 from sklearn.utils.class_weight import compute_sample_weight
 
-from pneumonia.errors import UserError
 from pneumonia.outputs import whole_file
 from pneumonia.params.load import Params
 
@@ -21,13 +20,8 @@ def rebalance(params: Params, split: Path, out: Path, plot: Path) -> None:
 
     A row is an `image` (its row in `images.npy`) with its number of `draws` in an epoch, whether these draws are
     repeats to `augment`, and the `weight` of each in the loss.
-
-    Raises:
-        UserError: a method whose repeats would be augmented while `train.augmentation.apply_to` is `none`.
     """
     method = params.rebalance.method
-    if method == "augment" and params.train.augmentation.apply_to == "none":
-        raise UserError("rebalance.method is augment, so train.augmentation.apply_to may be all or repeats, not none")
     films = pd.read_csv(split, dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] == "train"].reset_index(drop=True)
     rows = draw_rows(films, method, params.seed)

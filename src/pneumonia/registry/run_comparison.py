@@ -1,5 +1,6 @@
 """Runs found in the MLflow store, and two of them compared."""
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,10 +10,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from pneumonia.errors import UserError
+from pneumonia.errors import UserError, few
 from pneumonia.evaluation.comparison import TABLES, Predictions, compare
 from pneumonia.params.load import load_params
-from pneumonia.registry.version_files import existing_store
+from pneumonia.registry.address import existing_store
+from pneumonia.registry.names import every
+from pneumonia.registry.places import refuse_absent
 
 
 def compare_runs(first: str, second: str, part: str) -> pd.DataFrame:
@@ -35,7 +38,7 @@ def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
         UserError: there is none, or more than one.
     """
     known = client.get_experiment_by_name(experiment)
-    runs = client.search_runs([known.experiment_id], max_results=5000) if known else []
+    runs = list(every(partial(client.search_runs, [known.experiment_id]))) if known else []
     for is_named in (
         lambda run: run.info.run_id == named,
         lambda run: run.info.status == "FINISHED" and named in (run.info.run_name, run.data.tags.get("dvc.experiment")),
@@ -43,11 +46,11 @@ def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
     ):
         found = [run for run in runs if is_named(run)]
         if len(found) > 1:
-            ids = ", ".join(run.info.run_id[:8] for run in found[:5])
+            ids = few([run.info.run_id[:8] for run in found])
             raise UserError(f"run {named!r} is not one but {len(found)}; it may be one of their ids: {ids}")
         if found:
             return found[0]
-    latest = ", ".join(f"{run.info.run_name} ({run.info.run_id[:8]})" for run in runs[:5]) or "none is there"
+    latest = few([f"{run.info.run_name} ({run.info.run_id[:8]})" for run in runs])
     raise UserError(f"run {named!r} is not in experiment {experiment!r}; it may be {latest}")
 
 
@@ -55,9 +58,11 @@ def read_predictions(run_id: str) -> Predictions:
     """What a run predicted.
 
     Raises:
-        UserError: the run was not evaluated.
+        UserError: the run was not evaluated, or its artifacts are gone.
     """
     tables: list[Path] = []
+    run = mlflow.get_run(run_id)
+    refuse_absent(run.info.artifact_uri, mlflow.get_tracking_uri())
     with TemporaryDirectory() as directory:
         for name in TABLES:
             place = f"reports/{name}"
@@ -66,6 +71,6 @@ def read_predictions(run_id: str) -> Predictions:
             except (MlflowException, OSError) as error:
                 if tables:
                     break  # no localiser
-                may_be = "it may be a run that `dvc repro` has evaluated"
+                may_be = "it may be a run that was evaluated to its end"
                 raise UserError(f"run {run_id} has no {place}; {may_be}") from error
         return Predictions.read(tables)

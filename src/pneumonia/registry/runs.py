@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from pneumonia.outputs import fingerprint
 from pneumonia.params.load import Params
+from pneumonia.registry.places import refuse_foreign
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def continue_run(run_id: str, params: Params, data: Path, history: pd.DataFrame)
     """
     why_anew = _why_anew(run_id)
     if why_anew is None:
+        refuse_foreign(MlflowClient().get_run(run_id).info.artifact_uri, mlflow.get_tracking_uri())
         return mlflow.start_run(run_id=run_id)
     log.warning("the model was trained in run %s; %s, so this is a new run", run_id, why_anew)
     run = start_run(params, data)

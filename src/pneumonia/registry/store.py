@@ -1,10 +1,11 @@
-"""The MLflow store: one for every run of the repository, however it was started."""
+"""The MLflow store, opened: its database made, its experiment selected."""
 
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 
 import mlflow
 from filelock import FileLock
@@ -12,43 +13,58 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pneumonia.errors import UserError
-
-
-def repository() -> Path:
-    """The main repository, also for a stage that runs in a `dvc exp` copy of it."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+from pneumonia.registry.address import database, repository, store_address
+from pneumonia.registry.places import refuse_foreign
 
 
 @contextmanager
 def store_lock() -> Iterator[None]:
     """Let in one process of this user and machine at a time, for each store: to create the database, and to decide
     which version is the champion.
+
+    The lock lies beside a database's file, or else in the folder for temporary files: there may be no home.
+
+    Raises:
+        UserError: its file cannot be written, or the database's folder is not there.
     """
-    store = hashlib.sha256(mlflow.get_tracking_uri().encode()).hexdigest()[:16]
-    lock = Path.home() / ".cache" / "pneumonia" / f"{store}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
+    store = mlflow.get_tracking_uri()
+    file = database(store)
+    if file is not None and not file.parent.is_dir():  # which the lock would make
+        raise UserError(f"MLflow store {store} cannot be used: there is no folder {file.parent}")
+    name = f"pneumonia-{os.getuid()}-{hashlib.sha256(store.encode()).hexdigest()[:16]}.lock"
+    lock = FileLock(Path(gettempdir(), name) if file is None else file.with_name(f"{file.name}.lock"))
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        raise UserError(f"{lock.lock_file}: the store cannot be locked ({error})") from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def open_store(experiment: str) -> MlflowClient:
     """Connect to `MLFLOW_TRACKING_URI`, or else to `mlflow.db` in the main repository, and select the experiment.
 
     Raises:
-        UserError: the store cannot be used.
+        UserError: the store cannot be used, or its artifacts belong to another folder (see `places`).
     """
-    root = repository()
-    given = os.environ.get("MLFLOW_TRACKING_URI", "")
-    mlflow.set_tracking_uri(given or f"sqlite:///{root / 'mlflow.db'}")
+    store = store_address()
+    mlflow.set_tracking_uri(store)
     # Several processes that migrate a fresh database at once break it, so the first one does it alone.
     with store_lock():
         try:
             client = MlflowClient()
-            if client.get_experiment_by_name(experiment) is None:
+            known = client.get_experiment_by_name(experiment)
+            if known is not None:
+                refuse_foreign(known.artifact_location, store)
+            else:
                 # Stored once and for all: a relative place would be looked for in each experiment's copy.
-                location = None if given.startswith("http") else (root / "mlruns").as_uri()
+                location = None if store.startswith("http") else (repository() / "mlruns").as_uri()
                 _create_experiment(client, experiment, location)
             mlflow.set_experiment(experiment)
+        except UserError:
+            raise
         # A store's address can be wrong in as many ways as there are databases, drivers and networks.
         except Exception as error:
             reason = str(error).strip().partition("\n")[0]

@@ -7,16 +7,16 @@ import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 
 from pneumonia.errors import UserError
 from pneumonia.evaluation.comparison import TABLES, Predictions, compare
 from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.params.load import Params
+from pneumonia.registry.address import existing_store
+from pneumonia.registry.names import find_model, find_version
 from pneumonia.registry.pyfunc_model import log_radiograph_model
 from pneumonia.registry.run_comparison import read_predictions
 from pneumonia.registry.store import store_lock
-from pneumonia.registry.version_files import existing_store
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 CHAMPIONS = "champions"
@@ -70,9 +70,8 @@ def promote(name: str, version: str) -> str:
     """
     client = MlflowClient()
     with store_lock():
-        known = _versions(client, name)
-        if version not in known:
-            raise UserError(f"{name} has no version {version!r}; it may be one of {', '.join(known)}")
+        find_model(client, mlflow.get_tracking_uri(), name)
+        version = str(find_version(client, name, version).version)
         before = _champion(client, name)
         if before is not None and str(before.version) == version:
             return f"{name} version {version} is champion already"
@@ -88,10 +87,10 @@ def rollback(name: str) -> str:
     """
     client = MlflowClient()
     with store_lock():
-        known = _versions(client, name)
-        *earlier, last = [version for version in _champions(client, name) if version in known] or [""]
+        find_model(client, mlflow.get_tracking_uri(), name)
+        *earlier, last = [version for version in _champions(client, name) if _is_there(client, name, version)] or [""]
         if not earlier:
-            raise UserError(f"{name} has no champion before this one; `pneumonia promote` may make one of {known}")
+            raise UserError(f"{name} has no champion before this one; `pneumonia promote` makes a version champion")
         client.set_registered_model_tag(name, CHAMPIONS, " ".join(earlier))
         client.set_registered_model_alias(name, CHAMPION, earlier[-1])
         client.set_registered_model_alias(name, CHALLENGER, last)
@@ -108,6 +107,14 @@ def _crown(client: MlflowClient, name: str, version: str) -> None:
 def _champions(client: MlflowClient, name: str) -> list[str]:
     """The versions that were champion, in their order, without those that were rolled back."""
     return client.get_registered_model(name).tags.get(CHAMPIONS, "").split()
+
+
+def _is_there(client: MlflowClient, name: str, version: str) -> bool:
+    try:
+        find_version(client, name, version)
+    except UserError:
+        return False
+    return True
 
 
 def _tags(params: Params, evaluation: Evaluation, data: Path) -> dict[str, str]:
@@ -142,23 +149,9 @@ def _validation_films(split: Path) -> str:
     return hashlib.sha256(films.to_csv(index=False).encode()).hexdigest()
 
 
-def _versions(client: MlflowClient, name: str) -> list[str]:
-    try:
-        known = sorted(model.name for model in client.search_registered_models())
-    except Exception as error:  # a store can be wrong in as many ways as there are databases, drivers and networks
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(f"{mlflow.get_tracking_uri()} is no registry that can be read: {reason}") from error
-    if name not in known:
-        raise UserError(f"no model {name!r} is registered; it may be one of: {', '.join(known) or 'none is there yet'}")
-    versions = client.search_model_versions(f"name='{name}'")
-    return sorted((str(version.version) for version in versions), key=int)
-
-
 def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
-    try:
-        return client.get_model_version_by_alias(name, CHAMPION)
-    except MlflowException:
-        return None
+    version = client.get_registered_model(name).aliases.get(CHAMPION)
+    return None if version is None else client.get_model_version(name, str(version))
 
 
 def _alias_and_reason(

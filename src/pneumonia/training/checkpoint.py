@@ -2,10 +2,10 @@
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -13,6 +13,8 @@ import numpy as np
 from pneumonia.outputs import fingerprint, whole_file
 from pneumonia.params.load import Params
 from pneumonia.params.paths import user_path
+
+log = logging.getLogger(__name__)
 
 CODE = ("training", "models/shared", "models/{model}", "preparation/packed", "annotations", "radiographs/jpeg_table.py")
 """The code in this package that training runs: the dependencies of `train` in dvc.yaml."""
@@ -45,7 +47,10 @@ class Checkpoint:
     identity: str
 
     def read(self) -> tuple[State, str] | None:
-        """The state that was left and its run's id, or None where no state with this identity can be read."""
+        """The state that was left and its run's id, or None where none with this identity can be read.
+
+        A damaged file is told, and the training begins anew.
+        """
         try:
             with np.load(self.path) as file:
                 facts = json.loads(str(file["facts"]))
@@ -53,7 +58,10 @@ class Checkpoint:
                     return None
                 variables = [file[f"variable_{number}"] for number in range(facts["variables"])]
                 best = [file[f"best_{number}"] for number in range(facts["best"])]
-        except (FileNotFoundError, BadZipFile, KeyError, ValueError):
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # NumPy raises anything of a damaged file, from EOFError to zlib.error
+            log.warning("%s cannot be read (%s), so training begins anew", self.path, _one_line(error))
             return None
         return State(facts["rows"], facts["precision"], facts["weights"], variables, best), facts["run_id"]
 
@@ -76,6 +84,10 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget the state: the training is complete."""
         self.path.unlink(missing_ok=True)
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:100] or type(error).__name__
 
 
 def identity(params: Params, data: Path) -> str:

@@ -8,10 +8,12 @@ flat graph of Keras' own layers and operations, so a saved one loads without thi
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
+import h5py
 import keras
 
-from pneumonia.errors import UserError
+from pneumonia.errors import UserError, few
 from pneumonia.models.shared.weights import load_weights
 from pneumonia.params.choices import network
 from pneumonia.params.load import Params
@@ -32,7 +34,7 @@ def build_network(params: Params) -> Network:
     """The chosen model with the weights that its block in params.yaml asks for.
 
     Raises:
-        UserError: weights that cannot be had or do not fit, or an image size that the model cannot take.
+        UserError: weights that cannot be had, are damaged or do not fit, or an image size that the model cannot take.
     """
     asked = params.chosen_model.weights
     if asked not in ("auto", "imagenet"):
@@ -42,9 +44,11 @@ def build_network(params: Params) -> Network:
         return Network(model, asked)
     try:
         return Network(_build(params, "imagenet"), "imagenet")
+    except UserError:
+        raise
     except Exception as error:
         if type(error) is not Exception:  # Keras raises a bare one where it can neither find nor fetch the weights
-            raise
+            raise UserError(f"models.{params.model}.weights is {asked}, {_which_are_damaged(error)}") from error
         if asked == "imagenet":
             raise UserError(
                 f"models.{params.model}.weights is imagenet, but the weights are neither in Keras' cache nor "
@@ -65,5 +69,23 @@ def _build(params: Params, weights: str | None) -> keras.Model:
     return model
 
 
+def _which_are_damaged(error: Exception) -> str:
+    """What to do about ImageNet weights that are there and cannot be read."""
+    folder = Path(keras.src.backend.config.keras_home()).expanduser() / "models"  # Keras has no public name for it
+    damaged = [str(file) for file in sorted(folder.glob("*.h5")) if not _opens(file)]
+    return (
+        f"but the ImageNet weights cannot be read ({_one_line(error)}); remove {few(damaged) if damaged else folder} "
+        f"to have them fetched anew"
+    )
+
+
+def _opens(file: Path) -> bool:
+    try:
+        with h5py.File(file):
+            return True
+    except OSError:
+        return False
+
+
 def _one_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return str(error).strip().partition("\n")[0][:200]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
-from pneumonia.params.blocks import NetworkBlock, Positive, Rate, Share
+from pneumonia.params.blocks import Epochs, NetworkBlock, Number, Rate, Share
 
 
 class Scratch(NetworkBlock):
@@ -26,8 +26,8 @@ class Pretrained(NetworkBlock):
     published = True
 
     head_learning_rate: Rate
-    head_epochs: Positive
-    fine_tune_from: Annotated[str, Field(min_length=1)] | None
+    head_epochs: Epochs
+    fine_tune_from: Annotated[str, Field(min_length=1, max_length=200)] | None
     dropout: Share
 
 
@@ -37,5 +37,5 @@ def _published_width(alpha: float) -> float:
     return alpha
 
 
-Alpha = Annotated[float, AfterValidator(_published_width)]
+Alpha = Annotated[Number, AfterValidator(_published_width)]
 """The width of MobileNetV2, as a share of the paper's."""

@@ -1,15 +1,29 @@
-"""Load a weight file of the user's own into any network."""
+"""Networks and weights in files: what is damaged, or no such file, is told in one line that names it."""
 
 from collections import Counter
 from pathlib import Path
 
 import h5py
 import keras
-from keras.saving import load_model
 
 from pneumonia.errors import UserError
 
 Shape = tuple[int, ...]
+
+
+def read_network(path: Path) -> keras.Model:
+    """The network in a `.keras` file, not compiled. Nothing in the file is run: Keras' safe mode refuses code.
+
+    Raises:
+        UserError: there is no such file, or it holds no network.
+    """
+    try:
+        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises anything, from ValueError to zipfile.BadZipFile
+        raise UserError(f"{path}: {_why_unreadable(path, error, '.keras')}") from error
+    if not isinstance(network, keras.Model):
+        raise UserError(f"{path}: holds a {type(network).__name__}, and no network")
+    return network
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
@@ -20,23 +34,29 @@ def load_weights(model: keras.Model, path: Path) -> None:
     Raises:
         UserError: there is no such file, it is no weight file, or a layer does not fit: the first such, and why.
     """
-    if not path.is_file():
-        raise UserError(f"weights {path}: no such file")
     outputs = model.outputs
     model = keras.Model(model.input, outputs[0], name=model.name)
+    if path.suffix == ".keras":
+        other = read_network(path)
+        if len(outputs[0].shape) == 4 and len(other.outputs) == 1:
+            model = keras.Model(model.input, outputs[1], name=model.name)
+        _check(model, [(layer.name, _shapes(layer)) for layer in other.layers if layer.weights], path)
+        model.set_weights(other.get_weights())
+        return
     try:
-        if path.suffix == ".keras":
-            other = load_model(path, compile=False)
-            if len(outputs[0].shape) == 4 and len(other.outputs) == 1:
-                model = keras.Model(model.input, outputs[1], name=model.name)
-            _check(model, [(layer.name, _shapes(layer)) for layer in other.layers if layer.weights], path)
-            model.set_weights(other.get_weights())
-        else:
-            _check(model, _stored_shapes(model, path), path)
-            model.load_weights(path)
-    except (ValueError, TypeError, OSError, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(f"weights {path}: cannot be read as a .keras or .weights.h5 file ({reason})") from error
+        _check(model, _stored_shapes(model, path), path)
+        model.load_weights(path)
+    except UserError:
+        raise
+    except Exception as error:  # as above
+        raise UserError(f"weights {path}: {_why_unreadable(path, error, '.keras or .weights.h5')}") from error
+
+
+def _why_unreadable(path: Path, error: Exception, kinds: str) -> str:
+    if not path.is_file():
+        return "no such file"
+    reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+    return f"cannot be read as a {kinds} file ({reason}); it may be another file, or damaged"
 
 
 def _check(model: keras.Model, stored: list[tuple[str, list[Shape]]], path: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import Field, StrictInt
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
-from pneumonia.params.blocks import SourceBlock, Whole
+from pneumonia.params.blocks import Seed, SourceBlock
 from pneumonia.params.stages import Compute
 from pneumonia.sources.phantom.exposure import draw_exposure, draw_pose, expose
 from pneumonia.sources.phantom.opacities import bounding_box, draw_opacities
@@ -32,7 +32,7 @@ class Settings(SourceBlock):
     patients: Annotated[StrictInt, Field(ge=1, le=100_000)]
     image_size: Annotated[StrictInt, Field(ge=64, le=2048)]
     format: Literal["jpeg", "png", "dicom"]
-    seed: Whole
+    seed: Seed
 
 
 DIAGNOSES = {"normal": 0.27, "bacterial": 0.46, "viral": 0.27}
