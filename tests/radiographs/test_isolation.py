@@ -161,15 +161,16 @@ def test_a_decoder_that_was_ended_while_idle_costs_no_film() -> None:
     np.testing.assert_array_equal(read_radiograph(encoded()).pixels, film())
 
 
-def test_that_no_decoder_can_be_started_is_no_fault_of_the_film() -> None:
+@pytest.mark.parametrize(("python", "why"), [("/bin/false", "it ends at once"), ("/no/python", "No such file")])
+def test_that_no_decoder_can_be_started_is_no_fault_of_the_film(python: str, why: str) -> None:
     program = (
-        "import resource; from pneumonia.radiographs.read import read_radiograph\n"
-        "resource.setrlimit(resource.RLIMIT_DATA, (1 << 20, 1 << 20))\n"
+        f"import sys; sys.executable = {python!r}; from pneumonia.radiographs.read import read_radiograph\n"
         "try: read_radiograph(b'film')\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("UserError no process can be started to decode films")
+    assert why in done.stdout
 
 
 def test_many_threads_get_each_its_own_film() -> None:
