@@ -49,7 +49,7 @@ class _Decoder:
             theirs.close()
             self.connection.recv_bytes()  # it is ready
         except (EOFError, OSError) as error:  # so that no film is blamed for it
-            raise UserError(f"no process can be started to decode films ({error or 'it ends at once'})") from error
+            raise UserError(f"no process can be started to decode films ({str(error) or 'it ends at once'})") from error
 
     def ask(self, request: tuple[Task, bytes | str, Sequence[object]]) -> tuple[dict[str, Any], bytes]:
         """What `decoder` answers.
