@@ -9,7 +9,7 @@ import numpy as np
 
 from pneumonia.models.shared.building import build_network
 from pneumonia.params.load import load_params
-from pneumonia.training.devices import describe, has_fast_bfloat16
+from pneumonia.training.devices import describe, gpus_multiply_bfloat16
 from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
 from pneumonia.training.precision import POLICIES
 
@@ -19,7 +19,7 @@ MODELS = {"cnn": 299, "resnet": 128, "mobilenet_v2": 224, "resnet50": 128}
 
 def main() -> None:
     base = load_params(Path(__file__).parents[1] / "params.yaml")
-    print(f"{describe()}, bfloat16 in hardware: {has_fast_bfloat16()}, batches of {BATCH}, the best of {STEPS} steps")
+    print(f"{describe()}, GPUs for bfloat16: {gpus_multiply_bfloat16()}, batches of {BATCH}, the best of {STEPS} steps")
     print("model          size   float32 films/s  bfloat16 films/s   ratio")
     for model, size in MODELS.items():
         block = getattr(base.models, model).model_copy(update={"weights": "random"})

@@ -13,7 +13,7 @@ from pneumonia.evaluation.report.page import render_report
 from pneumonia.models.shared.weights import read_network
 from pneumonia.outputs import whole_file
 from pneumonia.params.load import load_params
-from pneumonia.registry.runs import complete_run, continue_run, log_evaluation, log_training
+from pneumonia.registry.runs import complete_run, continue_run, log_evaluation
 from pneumonia.registry.store import open_store
 from pneumonia.registry.versions import register
 
@@ -26,7 +26,7 @@ def main() -> None:
     params = load_params()
     model = read_network(MODELS / "model.keras")
     history = pd.read_csv(REPORTS / "history.csv")
-    training = json.loads((MODELS / "run.json").read_text())
+    training = json.loads((MODELS / "training.json").read_text())
     open_store(params.tracking.experiment)  # fails before the reports are replaced where the store cannot be reached
     evaluation = evaluate(model, params, DATA, history, training["weights"], MODELS, REPORTS)
     films = pd.read_csv(DATA / "split.csv", dtype=str, keep_default_na=False)
@@ -35,8 +35,7 @@ def main() -> None:
         partial.write_text(card)
     with whole_file(REPORTS / "report.html") as partial:
         partial.write_text(render_report(evaluation, params, training, DATA, REPORTS))
-    with continue_run(training.pop("run_id"), params, DATA, history) as run:
-        log_training(training)
+    with continue_run(MODELS / "model.keras", training, params, DATA, history) as run:
         log_evaluation(evaluation.metrics, evaluation.intervals, evaluation.findings, REPORTS)
         # Last, with all of the run logged: the next model is compared with a champion's predictions.
         decision = register(params, evaluation, card, DATA, MODELS, REPORTS)

@@ -1,4 +1,4 @@
-"""train: the chosen network on data/train.csv, into models/, in an MLflow run that evaluate completes."""
+"""train: the chosen network on data/train.csv, into models/, in an MLflow run that evaluate finds and completes."""
 
 import json
 import logging
@@ -16,12 +16,13 @@ from pneumonia.training.batch_picture import plot_batch
 from pneumonia.training.checkpoint import Checkpoint, State, identity
 from pneumonia.training.devices import join_processes, process
 from pneumonia.training.fitting import Trained, train
+from pneumonia.training.network_file import save_network
 
 DATA, MODELS, REPORTS = Path("data"), Path("models"), Path("reports")
 
 
 def main() -> None:
-    """Train; the first process writes the model, its history and what evaluate must know about the run."""
+    """Train; the first process writes the model, its history and what evaluate must know of the training."""
     params = load_params()
     join_processes()
     val_rows, val_classes, _ = read_part(DATA / "split.csv", "val", params.classes)
@@ -42,28 +43,31 @@ def main() -> None:
 
         trained = train(params, images, rows, val, on_epoch, resumed, boxes)
         facts = _facts(params, trained)
-        log_training(facts)
-    with whole_file(MODELS / "model.keras") as partial:
-        trained.model.save(partial)
+        with whole_file(MODELS / "model.keras") as partial:
+            save_network(trained.model, partial)
+        log_training(facts | _costs(trained), MODELS / "model.keras")
     with whole_file(REPORTS / "batch.png") as partial:
         plot_batch(params, images, rows, boxes).savefig(partial, dpi=100)
     with whole_file(REPORTS / "history.csv") as partial:
-        trained.history.to_csv(partial, index=False)
-    with whole_file(MODELS / "run.json") as partial:
-        partial.write_text(json.dumps({"run_id": run.info.run_id, **facts}, indent=2) + "\n")
+        trained.history.drop(columns="seconds").to_csv(partial, index=False)
+    with whole_file(MODELS / "training.json") as partial:
+        partial.write_text(json.dumps(facts, indent=2) + "\n")
     checkpoint.remove()
 
 
 def _facts(params: Params, trained: Trained) -> dict[str, str | float]:
-    """What the training started from, what it ran on and what it cost."""
+    """What the model is: outputs of this stage, so nothing that another run of the same training would not repeat."""
     asked = params.chosen_model.weights
     return {
         "weights": trained.weights if trained.weights == asked else f"{trained.weights} (asked for: {asked})",
         "precision": trained.precision,
-        "device": trained.device,
-        "training_seconds": round(float(trained.history["seconds"].sum()), 1),
         "parameters": trained.model.count_params(),
     }
+
+
+def _costs(trained: Trained) -> dict[str, str | float]:
+    """What the training ran on, and how long: for MLflow alone."""
+    return {"device": trained.device, "training_seconds": round(float(trained.history["seconds"].sum()), 1)}
 
 
 if __name__ == "__main__":

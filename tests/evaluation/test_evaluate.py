@@ -19,8 +19,7 @@ HISTORY = pd.DataFrame(
         **{name: [0.5, 0.4] for name in ("loss", "accuracy", "auc", "val_loss", "val_accuracy", "val_auc")},
     }
 )
-TRAINING = {"run_id": "abc", "weights": "random", "precision": "float32", "device": "a CPU", "training_seconds": 90.0}
-TRAINING["parameters"] = 3
+TRAINING = {"weights": "random", "precision": "float32", "parameters": 3}
 LABELS = ["normal", "bacterial", "normal", "viral"]
 
 

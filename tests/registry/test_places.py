@@ -13,7 +13,7 @@ from pneumonia.errors import UserError
 from pneumonia.registry.places import LOCATIONS
 from pneumonia.registry.pyfunc_model import log_radiograph_model
 from pneumonia.registry.run_comparison import read_predictions
-from pneumonia.registry.runs import continue_run
+from pneumonia.registry.runs import resume_run
 from pneumonia.registry.store import open_store
 
 from ..small_classifier import brightness_network, decision, png, thorax, write_classifier
@@ -107,7 +107,7 @@ def test_a_copy_never_writes_into_the_original(project, monkeypatch):
         train(copy)
     run_id = mlflow.MlflowClient().search_runs([open_experiment(copy)])[0].info.run_id
     with pytest.raises(UserError, match="`pneumonia relocate`"):
-        continue_run(run_id, None, Path("data"), None)
+        resume_run(run_id, [{"epoch": 1}], None, Path("data"))
     assert files(project) == before
 
     ask("relocate")

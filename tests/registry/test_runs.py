@@ -29,6 +29,7 @@ from pneumonia.registry.runs import (
 from pneumonia.registry.store import open_store
 from pneumonia.training.checkpoint import identity
 
+MODEL_FILE, TRAINING = Path("model.keras"), {"weights": "random", "precision": "float32"}
 HISTORY = pd.DataFrame({"epoch": [1.0, 2.0], "loss": [0.7, 0.5], "val_loss": [0.6, 0.4]})
 
 
@@ -51,6 +52,7 @@ def repository(tmp_path, monkeypatch, empty_database):
     (root / "reports").mkdir()
     (root / "reports" / "confusion.png").write_bytes(b"picture")
     (root / "params.yaml").write_text("seed: 0\n")
+    (root / MODEL_FILE).write_bytes(b"a network")
     shutil.copy(empty_database, root)
     monkeypatch.chdir(root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -97,11 +99,11 @@ def run_all(params) -> str:
     data = Path("data")
     client = open_store(params.tracking.experiment)
     assert client.get_experiment_by_name(params.tracking.experiment)
-    with start_run(params, data) as run:
+    with start_run(params, data):
         for row in HISTORY.to_dict("records"):
             log_epoch(row)
-    with continue_run(run.info.run_id, params, data, HISTORY) as run:
-        log_training({"weights": "random", "training_seconds": 12.5})
+        log_training(TRAINING | {"device": "a CPU", "training_seconds": 12.5}, MODEL_FILE)
+    with continue_run(MODEL_FILE, TRAINING, params, data, HISTORY) as run:
         log_evaluation(FIGURES, INTERVALS, ["It cheats."], Path("reports"))
         complete_run()
     return run.info.run_id
@@ -151,23 +153,42 @@ def test_a_server_that_does_not_answer_is_one_line(repository, monkeypatch):
 def test_an_evaluated_run_is_never_changed(repository, make_params):
     params = make_params()
     run_id = run_all(params)
-    with continue_run(run_id, params, Path("data"), HISTORY) as again:
+    with continue_run(MODEL_FILE, TRAINING, params, Path("data"), HISTORY) as again:
         pass
     assert again.info.run_id != run_id
-    tags = MlflowClient().get_run(again.info.run_id).data.tags
-    assert tags["pneumonia.trained_in"] == run_id
-    assert tags["pneumonia.made_anew"] == "its evaluation was complete"
+    data = MlflowClient().get_run(again.info.run_id).data
+    assert data.tags["pneumonia.trained_in"] == run_id
+    assert data.tags["pneumonia.made_anew"] == "its evaluation was complete"
+    # What the model's files do not know is that of the run that trained it.
+    assert (data.tags["device"], data.tags["weights"], data.metrics["training_seconds"]) == ("a CPU", "random", 12.5)
 
 
 def test_a_run_that_the_store_does_not_hold_is_made_anew(repository, make_params):
     params = make_params()
     open_store(params.tracking.experiment)
-    with continue_run("0" * 32, params, Path("data"), HISTORY) as run:
+    with continue_run(MODEL_FILE, TRAINING, params, Path("data"), HISTORY) as run:
         pass
     made = MlflowClient().get_run(run.info.run_id).data
     assert made.tags["pneumonia.made_anew"] == "it was not in this store"
     assert made.metrics["epoch/loss"] == 0.5
     assert made.params["model"] == "cnn"
+
+
+def test_a_model_finds_its_run_by_its_content_and_by_its_experiment(repository, make_params, monkeypatch):
+    """Two experiments whose trainings are the same, and a third with another model, all before their evaluation."""
+    params, data, ids = make_params(), Path("data"), {}
+    open_store(params.tracking.experiment)
+    for name, content in (("first", b"a network"), ("second", b"a network"), ("third", b"another network")):
+        monkeypatch.setenv("DVC_EXP_NAME", name)
+        Path(f"{name}.keras").write_bytes(content)
+        with start_run(params, data) as run:
+            log_training(TRAINING, Path(f"{name}.keras"))
+        ids[name] = run.info.run_id
+    for name, run_id in ids.items():
+        monkeypatch.setenv("DVC_EXP_NAME", name)
+        with continue_run(Path(f"{name}.keras"), TRAINING, params, data, HISTORY) as run:
+            complete_run()
+        assert run.info.run_id == run_id
 
 
 def test_a_run_that_fails_is_marked_as_failed(repository, make_params):

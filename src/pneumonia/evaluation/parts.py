@@ -57,7 +57,7 @@ class Part:
 
 def probabilities_of(model: keras.Model, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The network's probabilities, float64 (N, C), for films `rows` of `images`; with two classes, of both."""
-    predicted = np.asarray(model.predict(FilmBatches(images, rows), verbose=0), "float64")
+    predicted = np.asarray(model.predict(FilmBatches(images, rows), verbose=0), "float64")[: len(rows)]
     return np.hstack([1 - predicted, predicted]) if predicted.shape[1] == 1 else predicted
 
 

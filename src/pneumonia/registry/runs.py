@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,24 @@ import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pneumonia.outputs import fingerprint
 from pneumonia.params.load import Params
+from pneumonia.registry.names import every
 from pneumonia.registry.places import refuse_foreign
 
 log = logging.getLogger(__name__)
 
 FINISHED = "pneumonia.evaluated"
 """The tag of a run whose evaluation is complete: it is never written to again."""
+
+MODEL = "pneumonia.model_sha256"
+"""The tag of a run that says which file it trained: the same training gives the same file, whenever it is run."""
+
+COSTS = ("device", "training_seconds")
+"""What a run knows of its training and the model's files do not."""
 
 
 def start_run(params: Params, data: Path) -> mlflow.ActiveRun:
@@ -47,40 +56,69 @@ def resume_run(run_id: str, rows: list[dict[str, float]], params: Params, data: 
 
     The last row may not have been logged, so it is logged now. A run that is gone is made anew.
     """
-    run = continue_run(run_id, params, data, pd.DataFrame(rows[:-1]))
+    if _is_open(run_id):
+        run = _go_on(run_id)
+    else:
+        log.warning("run %s cannot be gone on with, so this is a new one", run_id)
+        run = start_run(params, data)
+        for row in rows[:-1]:
+            log_epoch(row)
     log_epoch(rows[-1])
     mlflow.set_tag("pneumonia.resumed_after_epoch", int(rows[-1]["epoch"]))
     return run
 
 
-def continue_run(run_id: str, params: Params, data: Path, history: pd.DataFrame) -> mlflow.ActiveRun:
-    """Continue the run that training started, or make it anew from `history`, to be used in a `with` block.
-
-    It is made anew where the store does not hold it (a clone that pulled the cache has the model, not the store), and
-    where it is complete (only the evaluation was repeated): a complete run is never changed.
-    """
-    why_anew = _why_anew(run_id)
-    if why_anew is None:
-        refuse_foreign(MlflowClient().get_run(run_id).info.artifact_uri, mlflow.get_tracking_uri())
-        return mlflow.start_run(run_id=run_id)
-    log.warning("the model was trained in run %s; %s, so this is a new run", run_id, why_anew)
-    run = start_run(params, data)
-    mlflow.set_tags({"pneumonia.trained_in": run_id, "pneumonia.made_anew": why_anew})
-    for row in history.to_dict("records"):
-        log_epoch({str(key): float(value) for key, value in row.items()})
-    return run
-
-
-def _why_anew(run_id: str) -> str | None:
+def _is_open(run_id: str) -> bool:
     try:
         run = MlflowClient().get_run(run_id)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        return "it was not in this store"
-    if run.info.lifecycle_stage == "deleted":
-        return "it was deleted"
-    return "its evaluation was complete" if FINISHED in run.data.tags else None
+        return False
+    return run.info.lifecycle_stage == "active" and FINISHED not in run.data.tags
+
+
+def _go_on(run_id: str) -> mlflow.ActiveRun:
+    refuse_foreign(MlflowClient().get_run(run_id).info.artifact_uri, mlflow.get_tracking_uri())
+    return mlflow.start_run(run_id=run_id)
+
+
+def continue_run(
+    model: Path, training: dict[str, Any], params: Params, data: Path, history: pd.DataFrame
+) -> mlflow.ActiveRun:
+    """Continue the run that trained `model`, or make it anew, to be used in a `with` block.
+
+    It is found by the content of the file. It is made anew, from the `history` and the facts of the `training`, where
+    the store does not hold it (a clone that pulled the cache has the model, not the store), and where it is complete
+    (only the evaluation was repeated): a complete run is never changed.
+    """
+    runs = _runs_that_trained(model, params)
+    for run in runs:
+        if FINISHED not in run.data.tags:
+            return _go_on(run.info.run_id)
+    why_anew = "its evaluation was complete" if runs else "it was not in this store"
+    log.warning("a new run for the model, since the one that trained it is none to go on with: %s", why_anew)
+    anew = start_run(params, data)
+    mlflow.set_tag("pneumonia.made_anew", why_anew)
+    costs: dict[str, Any] = {}
+    if runs:
+        mlflow.set_tag("pneumonia.trained_in", runs[0].info.run_id)
+        known = runs[0].data.tags | runs[0].data.metrics
+        costs = {name: known[name] for name in COSTS if name in known}
+    for row in history.to_dict("records"):
+        log_epoch({str(key): float(value) for key, value in row.items()})
+    log_training(training | costs, model)
+    return anew
+
+
+def _runs_that_trained(model: Path, params: Params) -> list[Run]:
+    """The runs of the experiment that trained `model`, the latest first, those of this DVC experiment before others."""
+    client = MlflowClient()
+    known = client.get_experiment_by_name(params.tracking.experiment)
+    filters = f"tags.`{MODEL}` = '{fingerprint([model])}'"
+    found = list(every(partial(client.search_runs, [known.experiment_id], filters))) if known else []
+    name = os.environ.get("DVC_EXP_NAME")
+    return sorted(found, key=lambda run: run.data.tags.get("dvc.experiment") != name)
 
 
 def log_epoch(row: dict[str, float]) -> None:
@@ -95,13 +133,14 @@ def log_epoch(row: dict[str, float]) -> None:
         log.warning("epoch %d was not logged: %s", int(row["epoch"]), str(error).partition("\n")[0])
 
 
-def log_training(facts: dict[str, Any]) -> None:
-    """Log what training cost and what it started from: numbers as metrics, words as tags."""
+def log_training(facts: dict[str, Any], model: Path) -> None:
+    """Log what training cost and what it started from, numbers as metrics, words as tags, and which `model` it gave."""
     for name, value in facts.items():
         if isinstance(value, str):
             mlflow.set_tag(name, value)
         else:
             mlflow.log_metric(name, value)
+    mlflow.set_tag(MODEL, fingerprint([model]))
 
 
 WITH_INTERVAL = (

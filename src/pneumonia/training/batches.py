@@ -25,8 +25,11 @@ class TrainingBatches(keras.utils.PyDataset):
     their maps in each film's pose; the weights are float32 (B,). A batch depends on the seed, the epoch and its number
     alone, whatever was drawn before.
 
-    `shards` is the number of equal shards that each batch must divide into. Where several processes are each fed on
-    their own, `shard`, `(number, count)`, says which of `count` shards this one gets.
+    Every batch has one shape, since a step is compiled anew for each: the last one of an epoch is filled up with films
+    of weight 0, and the others' weights rise by as much, so that the mean loss is that of the films that are left.
+
+    Where several processes are each fed on their own, `shard`, `(number, count)`, says which of `count` equal shards of
+    each batch this one gets.
     """
 
     def __init__(
@@ -34,14 +37,13 @@ class TrainingBatches(keras.utils.PyDataset):
         images: np.ndarray,
         rows: pd.DataFrame,
         params: Params,
-        shards: int = 1,
         shard: tuple[int, int] = (0, 1),
         boxes: BoxTargets | None = None,
     ) -> None:
         super().__init__()
         rows = rows.loc[rows.index.repeat(rows["draws"])]
         self.images, self.settings, self.seed = images, params.train, params.seed
-        self.shards, self.shard, self.boxes = shards, shard, boxes
+        self.shard, self.boxes = shard, boxes
         self.image = rows["image"].to_numpy()
         names = params.classes
         self.target = targets(class_numbers(rows["class"], names), len(names))
@@ -56,15 +58,16 @@ class TrainingBatches(keras.utils.PyDataset):
     def begin_epoch(self, epoch: int) -> None:
         """Give the batches of `epoch`, from 0: the films in another order, blended and augmented in another way."""
         self.epoch = epoch
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.image))
-        self.order = order[: len(order) - len(order) % self.shards]  # other films are left out in the next epoch
+        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.image))
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.settings.batch_size)
 
     def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         size = self.settings.batch_size
-        rows = self.order[number * size : (number + 1) * size]
+        own = self.order[number * size : (number + 1) * size]
+        rows = np.concatenate([own, np.resize(self.order, size - len(own))])
+        counts = np.where(np.arange(size) < len(own), np.float32(size / len(own)), np.float32(0))
         # Not `number` itself: NumPy takes trailing zeros as absent, and [seed, epoch] is what the epoch shuffles with.
         rng = np.random.default_rng([self.seed, self.epoch, number + 1])
         pose, tone = draw_pose_and_tone(rng, self.augment[rows], self.images.shape[1], self.settings.augmentation)
@@ -75,6 +78,7 @@ class TrainingBatches(keras.utils.PyDataset):
         mine, processes = self.shard
         shard = slice(mine * len(rows) // processes, (mine + 1) * len(rows) // processes)
         rows, blended, around, pose, tone = rows[shard], blended[shard], around[shard], pose[shard], tone[shard]
+        counts = counts[shard]
         blend, exchange = Blend(*(each[shard] for each in blend)), Exchange(*(each[shard] for each in exchange))
         images, target, weight = self.images[self.image[rows]], self.target[rows], self.weight[rows]
         if self.settings.mixup or self.settings.cutmix:
@@ -84,4 +88,4 @@ class TrainingBatches(keras.utils.PyDataset):
             images = exchange_surroundings(images, self.images[self.image[around]], exchange)
         if self.boxes:
             target = self.boxes(self.image[rows], pose)
-        return {"image": images[..., None], "pose": pose, "tone": tone}, target, weight
+        return {"image": images[..., None], "pose": pose, "tone": tone}, target, weight * counts

@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 
@@ -58,12 +57,10 @@ def describe() -> str:
     return f"{keras.backend.backend()} on {machine}{processes}"
 
 
-def has_fast_bfloat16() -> bool:
-    """Whether all GPUs (the CPU, where there are none) have an instruction that multiplies in bfloat16."""
-    if found := gpus():
-        return all(gpu.capability >= BFLOAT16_FROM for gpu in found)
-    cpu = Path("/proc/cpuinfo")
-    return cpu.is_file() and "avx512_bf16" in cpu.read_text()
+def gpus_multiply_bfloat16() -> bool:
+    """Whether there are GPUs, and all of them have an instruction that multiplies in bfloat16."""
+    found = gpus()
+    return bool(found) and all(gpu.capability >= BFLOAT16_FROM for gpu in found)
 
 
 def process() -> tuple[int, int]:

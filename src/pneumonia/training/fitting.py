@@ -94,10 +94,10 @@ def train(
         for phase in phases:
             freeze(network.model, phase)  # fails before any work where a layer is not there
         history = History(network, params.train, precision, on_epoch, resumed)
-        batches = TrainingBatches(images, rows, params, shards, process(), box_targets)
+        batches = TrainingBatches(images, rows, params, process(), box_targets)
         learner = make_learner(network.model, params.train, params.seed, head)
         wanted = box_targets(val[0]) if box_targets else targets(val[1], len(names))
-        validation = _validation_data(images, val[0], wanted, shards)
+        validation = _validation_data(images, val[0], wanted, params.train.batch_size)
         _fit(learner, phases, batches, validation, history, params.train, resumed)
     return Trained(
         model=_in_float32(network.model, history.best, ["map", "probability"] if head else ["probability"]),
@@ -196,12 +196,12 @@ def _check_batch_size(batch_size: int, shards: int) -> None:
         raise UserError(f"train.batch_size is {batch_size}; it may be a multiple of the number of devices, {shards}")
 
 
-def _validation_data(images: np.ndarray, rows: np.ndarray, wanted: np.ndarray, shards: int) -> Arrays:
-    """This process' shard of the films as they are; films with weight 0 make the shards equal.
+def _validation_data(images: np.ndarray, rows: np.ndarray, wanted: np.ndarray, batch_size: int) -> Arrays:
+    """This process' shard of the films as they are; films with weight 0 make its batches whole, all of one shape.
 
     The other weights rise to make up for these, since the mean loss counts all films.
     """
-    fill = -len(rows) % shards
+    fill = -len(rows) % (batch_size * process()[1])
     weights = np.full(len(rows) + fill, 1 + fill / len(rows), "float32")
     weights[len(rows) :] = 0
     filled = np.resize(np.arange(len(rows)), len(rows) + fill)

@@ -11,9 +11,11 @@ def images() -> np.ndarray:
     return np.broadcast_to(np.arange(10, dtype=np.uint8)[:, None, None], (10, 8, 8)).copy()
 
 
-def test_films_to_predict_on_keep_their_order(images):
+def test_films_to_predict_on_keep_their_order_in_batches_of_one_shape(images):
     feed = FilmBatches(images, np.array([7, 1, 4]), batch_size=2)
-    assert [film[0, 0, 0] for number in range(2) for film in feed[number][0]] == [7, 1, 4]
+    assert [[film[0, 0, 0] for film in feed[number][0]] for number in range(len(feed))] == [[7, 1], [4, 7]]
+    [batch] = FilmBatches(images, np.array([3]), batch_size=4)[0]
+    assert batch[:, 0, 0, 0].tolist() == [3] * 4
 
 
 def test_each_row_has_the_boxes_of_its_film(tmp_path):

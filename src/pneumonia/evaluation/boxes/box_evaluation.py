@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import keras
@@ -135,7 +136,8 @@ def _candidates(
     """Each film's candidates, float (K, 5); a batch at a time: the maps of all films may not fit into memory."""
     batches = FilmBatches(images, part.films["image"].to_numpy())
     maps = (np.asarray(localiser.predict_on_batch(batches[number][0])[0]) for number in range(len(batches)))
-    return [decode(each, images.shape[1]) for batch in maps for each in batch]
+    of_films = islice((each for batch in maps for each in batch), len(part.films))
+    return [decode(each, images.shape[1]) for each in of_films]
 
 
 def _detect(candidates: list[np.ndarray], postprocessing: Postprocessing) -> Detections:

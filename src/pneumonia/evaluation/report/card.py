@@ -23,8 +23,8 @@ other questions.
 {data}
 
 ## Training
-First weights: {weights}. {parameters:,} parameters, {image_size} x {image_size} pixels, {precision}, {device},
-{minutes:.1f} minutes. Temperature {temperature:.3f}.
+First weights: {weights}. {parameters:,} parameters, {image_size} x {image_size} pixels, trained in {precision}.
+Temperature {temperature:.3f}.
 
 ## Results
 {results_of}
@@ -64,7 +64,7 @@ def render_card(
     facts: dict[str, Any],
 ) -> str:
     """The card, Markdown. `intervals` and `findings` are those of `evaluate`, `films` are the rows of `split.csv`,
-    `facts` those of the training (`models/run.json`).
+    `facts` those of the training (`models/training.json`).
     """
     by_patient = films["patient"].nunique() < len(films)
     val = films[films["part"] == "val"]
@@ -88,8 +88,6 @@ def render_card(
         weights=_plain(facts["weights"]),
         parameters=int(facts["parameters"]),
         precision=facts["precision"],
-        device=facts["device"],
-        minutes=facts["training_seconds"] / 60,
         results_of=RESULTS_OF[by_patient],
         results="\n".join(["| metric | value | interval |", "|---|---|---|", *lines]),
         limits="\n".join(f"- {limit}" for limit in (*findings, PREVALENCE.format(share), *ALWAYS)),

@@ -34,7 +34,7 @@ class Section:
 def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any], data: Path, reports: Path) -> str:
     """The page, HTML, from what `evaluate` found and wrote in `reports`.
 
-    `facts` are those of the training (`models/run.json`), `data` holds `split.csv`.
+    `facts` are those of the training (`models/training.json`), `data` holds `split.csv`.
     """
     loader = PackageLoader("pneumonia.evaluation.report", ".")
     environment = Environment(loader=loader, autoescape=select_autoescape(["j2"]))
@@ -47,12 +47,12 @@ def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any],
     ]
     return environment.get_template("report.html.j2").render(
         title=f"{params.model} on {params.dataset}, {params.task}",
-        subtitle=f"Run {facts.get('run_id', '')}, {facts['device']}",
+        subtitle=f"Trained in {facts['precision']}; first weights: {facts['weights']}",
         headlines=headlines,
         findings=evaluation.findings,
         suspicious=SUSPICIOUS,
         sections=_sections(evaluation, facts, data, reports),
-        params=yaml.safe_dump(params.model_dump(), sort_keys=False),
+        params=yaml.safe_dump(_used(params), sort_keys=False),
     )
 
 
@@ -68,6 +68,15 @@ def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports
     ]
 
 
+def _used(params: Params) -> dict[str, Any]:
+    """The parameters that made the page: not where the work was done, nor the blocks of other networks and sources."""
+    values = params.model_dump(exclude={"compute"})
+    return values | {
+        "datasets": {params.dataset: values["datasets"][params.dataset]},
+        "models": {params.model: values["models"][params.model]},
+    }
+
+
 def _data(data: Path, reports: Path) -> Section:
     split = pd.read_csv(data / "split.csv", dtype=str, keep_default_na=False)
     counts = pd.crosstab(split["part"], split["class"]).assign(
@@ -81,11 +90,11 @@ def _data(data: Path, reports: Path) -> Section:
 
 
 def _training(facts: dict[str, Any], reports: Path) -> Section:
-    cost = pd.DataFrame([(name.replace("_", " "), value) for name, value in facts.items()], columns=["what", "value"])
+    what = pd.DataFrame(list(facts.items()), columns=["what", "value"])
     folder = reports / "evaluation"
     return Section(
         "Model and training",
-        tables=[("what it is and what it cost", cost)],
+        tables=[("what it is; what it cost is in its MLflow run", what)],
         pictures=_pictures(folder, "history") + _pictures(reports, "batch") + _pictures(folder, "receptive_field"),
     )
 

@@ -37,7 +37,10 @@ def read_boxes(clean: Path) -> list[np.ndarray]:
 
 
 class FilmBatches(keras.utils.PyDataset):
-    """Batches of films to predict on, uint8 (B, S, S, 1): unchanged, in the order of `rows`."""
+    """Batches of films to predict on, uint8 (B, S, S, 1): unchanged, in the order of `rows`.
+
+    The last one is filled up with films that were there already, since a network is compiled anew for each shape.
+    """
 
     def __init__(self, images: np.ndarray, rows: np.ndarray, batch_size: int = 32) -> None:
         super().__init__()
@@ -47,4 +50,5 @@ class FilmBatches(keras.utils.PyDataset):
         return -(-len(self.rows) // self.batch_size)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray]:
-        return (self.images[self.rows[number * self.batch_size : (number + 1) * self.batch_size]][..., None],)
+        rows = self.rows[number * self.batch_size : (number + 1) * self.batch_size]
+        return (self.images[np.concatenate([rows, np.resize(self.rows, self.batch_size - len(rows))])][..., None],)
