@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pneumonia.compilation import keep_compiled_programs
 from pneumonia.errors import exit_on_user_error
 from pneumonia.evaluation.evaluate import evaluate
 from pneumonia.evaluation.report.card import render_card
@@ -24,6 +25,7 @@ PRINTED = ("roc_auc", "accuracy", "sensitivity", "specificity", "boxes/map")
 def main() -> None:
     """Evaluate, log everything to the run that train started, and register the model."""
     params = load_params()
+    keep_compiled_programs()
     model = read_network(MODELS / "model.keras")
     history = pd.read_csv(REPORTS / "history.csv")
     training = json.loads((MODELS / "training.json").read_text())

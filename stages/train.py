@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pneumonia.compilation import keep_compiled_programs
 from pneumonia.errors import exit_on_user_error
 from pneumonia.outputs import whole_file
 from pneumonia.params.load import Params, load_params
@@ -25,6 +26,7 @@ def main() -> None:
     """Train; the first process writes the model, its history and what evaluate must know of the training."""
     params = load_params()
     join_processes()
+    keep_compiled_programs()
     val_rows, val_classes, _ = read_part(DATA / "split.csv", "val", params.classes)
     images, rows, val = open_images(DATA / "clean"), pd.read_csv(DATA / "train.csv"), (val_rows, val_classes)
     boxes = read_boxes(DATA / "clean") if params.task == "localize" else None

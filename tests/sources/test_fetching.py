@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.sources.shared.fetching import Download, cache_directory, fetch_file, provenance
+from pneumonia.params.paths import user_cache
+from pneumonia.sources.shared.fetching import Download, fetch_file, provenance
 
 BODY = bytes(range(256)) * 8192  # 2 MiB, more than one chunk
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -104,6 +105,6 @@ def test_an_md5_and_no_size_are_enough(web, tmp_path):
 
 def test_the_cache_can_be_moved(monkeypatch, tmp_path):
     monkeypatch.setenv("PNEUMONIA_CACHE", str(tmp_path))
-    assert cache_directory() == tmp_path
+    assert user_cache() == tmp_path
     monkeypatch.delenv("PNEUMONIA_CACHE")
-    assert cache_directory().name == "pneumonia"
+    assert user_cache().name == "pneumonia"

@@ -1,7 +1,9 @@
-"""Where a path that the user gave leads."""
+"""Where a path that the user gave leads, and where things are kept for him."""
 
 import os
 from pathlib import Path
+
+import platformdirs
 
 from pneumonia.errors import UserError
 
@@ -18,3 +20,8 @@ def user_path(path: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"path {path[:100]!r} cannot be looked at ({error})") from error
     return place
+
+
+def user_cache() -> Path:
+    """Where downloads and compiled programs are kept: `PNEUMONIA_CACHE`, or the operating system's cache folder."""
+    return Path(os.environ.get("PNEUMONIA_CACHE") or platformdirs.user_cache_path("pneumonia", appauthor=False))

@@ -18,6 +18,17 @@ class Learner(keras.Model):
 
     auxiliary_loss: keras.losses.Loss
 
+    def fit(self, *arguments: object, **options: object) -> keras.callbacks.History:
+        """Fit as Keras does. At its end a moving average and its weight are one array on JAX: they become two.
+
+        The next `fit` hands its arrays over to the step, which would use up one twice.
+        """
+        history = super().fit(*arguments, **options)
+        if self.optimizer.use_ema:
+            for variable in self.trainable_variables:
+                variable.assign(np.array(ops.convert_to_numpy(variable)))
+        return history
+
     def compute_loss(
         self,
         x: keras.KerasTensor | None = None,

@@ -22,12 +22,12 @@ from typing import Any, Literal
 from pneumonia.errors import UserError
 from pneumonia.names import spell_paths
 from pneumonia.params.blocks import PathText, SourceBlock
-from pneumonia.params.paths import user_path
+from pneumonia.params.paths import user_cache, user_path
 from pneumonia.params.stages import Compute
 from pneumonia.radiographs.film_files import Found, find_films
 from pneumonia.sources.shared.archive import extract_members, list_members
 from pneumonia.sources.shared.copying import copy_films
-from pneumonia.sources.shared.fetching import Download, cache_directory, fetch_file, provenance
+from pneumonia.sources.shared.fetching import Download, fetch_file, provenance
 from pneumonia.sources.shared.raw import Film, write_index
 
 MENDELEY = Download(
@@ -77,7 +77,7 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     elif settings.origin == "kaggle":
         _fill(directory, _kaggle(), {"url": f"https://www.kaggle.com/datasets/{KAGGLE}"})
     else:
-        fetch_mendeley(directory, cache_directory())
+        fetch_mendeley(directory, user_cache())
 
 
 def fetch_mendeley(directory: Path, cache: Path, download: Download = MENDELEY) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from pneumonia.params.blocks import SourceBlock
+from pneumonia.params.paths import user_cache
 from pneumonia.params.stages import Compute
-from pneumonia.sources.shared.fetching import Download, cache_directory, fetch_file, provenance
+from pneumonia.sources.shared.fetching import Download, fetch_file, provenance
 from pneumonia.sources.shared.raw import Film, write_index
 from pneumonia.workers import parallel_map
 
@@ -52,7 +53,7 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     Raises:
         UserError: a download that cannot be used.
     """
-    fetch_npz(directory, cache_directory(), DOWNLOADS[settings.size], compute)
+    fetch_npz(directory, user_cache(), DOWNLOADS[settings.size], compute)
 
 
 def fetch_npz(directory: Path, cache: Path, download: Download, compute: Compute) -> None:

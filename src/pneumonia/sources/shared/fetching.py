@@ -1,6 +1,5 @@
 """Downloads into a cache that outlives a repeated stage: whole and checked, or absent."""
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,6 @@ class Download:
     file: str
     hash: str
     bytes: int | None = None
-
-
-def cache_directory() -> Path:
-    """Where downloads are kept: `PNEUMONIA_CACHE`, or the operating system's cache folder."""
-    return Path(os.environ.get("PNEUMONIA_CACHE") or pooch.os_cache("pneumonia"))
 
 
 def fetch_file(download: Download, cache: Path) -> Path:

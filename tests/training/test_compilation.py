@@ -1,0 +1,73 @@
+"""On JAX: how often a training compiles its steps, and that the next process compiles nothing."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ..conftest import REPOSITORY, write_params
+from .test_devices import SCRIPT, needs
+
+CHANGES = {
+    "train.epochs": 2, "train.batch_size": 8, "clean.image_size": 64, "train.ema": 0.9, "train.precision": "float32",
+}  # fmt: skip
+
+
+COUNTED = """
+from collections import Counter
+import jax.monitoring
+events = Counter()
+jax.monitoring.register_event_listener(lambda event, **facts: events.update([event.rpartition("/")[2]]))
+from pneumonia.compilation import keep_compiled_programs
+keep_compiled_programs()
+"""
+TELL = "print('HITS', events['cache_hits'], 'MISSES', events['cache_misses'])\n"
+
+
+def run(script: str, folder: Path, cache: Path) -> tuple[str, int, int]:
+    """What JAX says of its compilations in a process of its own, and how many programs it had and had not in its cache."""
+    variables = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "KERAS_BACKEND": "jax"}
+    variables |= {"PNEUMONIA_CACHE": str(cache), "JAX_LOG_COMPILES": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED + script + TELL],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    hits, misses = re.findall(r"HITS (\d+) MISSES (\d+)", done.stdout)[0]
+    return done.stderr, int(hits), int(misses)
+
+
+def compiled(said: str, step: str) -> int:
+    return len(re.findall(rf"Compiling (?:jit\()?{step}", said))
+
+
+@pytest.mark.slow
+def test_each_step_is_compiled_once_and_by_the_next_process_not_at_all(tmp_path):
+    """22 films in batches of 8, and 8 to validate on."""
+    needs("jax")
+    write_params(tmp_path / "params.yaml", CHANGES)
+    said, _, misses = run(SCRIPT, tmp_path, tmp_path / "cache")
+    assert (compiled(said, "train_step"), compiled(said, "test_step")) == (1, 1)
+    assert misses > 2
+    _, hits, misses = run(SCRIPT, tmp_path, tmp_path / "cache")
+    assert hits > 2 and misses == 0
+
+
+def test_a_cache_that_is_damaged_or_cannot_be_written_costs_time_and_nothing_else(tmp_path):
+    needs("jax")
+    script = "import jax; print(jax.jit(lambda x: x * 2 + 1)(20.5))\n"
+    cache = tmp_path / "cache"
+    run(script, tmp_path, cache)
+    kept = list((cache / "compiled").iterdir())
+    assert kept
+    for file in kept:
+        file.write_bytes(b"damaged")
+    run(script, tmp_path, cache)
+    run(script, tmp_path, Path("/proc/none"))
