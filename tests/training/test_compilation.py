@@ -28,7 +28,7 @@ TELL = "print('HITS', events['cache_hits'], 'MISSES', events['cache_misses'])\n"
 
 
 def run(script: str, folder: Path, cache: Path) -> tuple[str, int, int]:
-    """What JAX says of its compilations in a process of its own, and how many programs it had and had not in its cache."""
+    """What JAX says of its compilations, in a process of its own; how many programs its cache had, and had not."""
     variables = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "KERAS_BACKEND": "jax"}
     variables |= {"PNEUMONIA_CACHE": str(cache), "JAX_LOG_COMPILES": "1"}
     done = subprocess.run(

@@ -1,0 +1,61 @@
+"""What lies outside of the project and goes into a run: the user's films and weights, told by their content.
+
+DVC sees the paths in params.yaml, which stay the same when the films change. So a stage that always runs writes what is
+there, and stages that use it depend on that. It must cost little where nothing changed: a file is read again only where
+its size, its time or its place on the disk is another.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pneumonia.outputs import fingerprint, whole_file
+from pneumonia.params.paths import user_path
+from pneumonia.radiographs.film_files import find_films
+
+Known = dict[str, list[Any]]
+"""By path of a file: its size, time and inode when it was read, and its SHA-256."""
+
+
+def write_inputs(params: dict[str, Any], out: Path, state: Path) -> None:
+    """Write `films.json` and `weights.json` into `out`: the SHA-256 of what `params` name, null where that is nothing.
+
+    `params` is params.yaml as it is, since checking it takes longer than all of this. Mistakes in it are told by the
+    stages that use it. `state` is where is kept what was read before.
+
+    Raises:
+        UserError: a folder that cannot be read.
+    """
+    known: Known = json.loads(state.read_text()) if state.is_file() else {}
+    seen: Known = {}
+    for name, blocks, chosen, key in (
+        ("films", "datasets", "dataset", "path"),
+        ("weights", "models", "model", "weights"),
+    ):
+        block = (params.get(blocks) or {}).get(params.get(chosen)) or {}
+        digest = _content(block.get(key), known, seen)
+        with whole_file(out / f"{name}.json") as partial:
+            partial.write_text(json.dumps({"sha256": digest}) + "\n")
+    with whole_file(state) as partial:
+        partial.write_text(json.dumps(seen))
+
+
+def _content(path: object, known: Known, seen: Known) -> str | None:
+    place = user_path(path) if isinstance(path, str) else None
+    if place is None or not place.exists():
+        return None
+    names = find_films(place, suffixes=("",)).films if place.is_dir() else [""]
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(f"{name}\0{_file_content(place / name, known, seen)}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _file_content(file: Path, known: Known, seen: Known) -> str:
+    status = os.stat(file)
+    facts = [status.st_size, status.st_mtime_ns, status.st_ino]
+    *before, digest = known.get(str(file), [""])
+    seen[str(file)] = [*facts, digest if before == facts else fingerprint([file])]
+    return str(seen[str(file)][-1])
