@@ -4,6 +4,9 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
+# An environment holds the path of its folder: in one that was moved or copied it is made anew.
+$(shell test -s $(VENV)/ready && test "$$(cat $(VENV)/ready)" != "$(CURDIR)" && rm -r $(VENV))
+
 .PHONY: repro test test-slow test-all ui app lint bench
 repro: $(VENV)/ready
 	python -m pneumonia.params
@@ -40,4 +43,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	echo "$(CURDIR)" > $@

@@ -73,7 +73,7 @@ PNG_CHUNKS = {
     "profile without a name": chunk(b"iCCP", b"x" * 200),
     "text that cannot be inflated": chunk(b"zTXt", b"Comment\0\0\xff\xff\xff"),
     "text without an end": chunk(b"tEXt", b"Comment"),
-    "text of a hundred megabytes": chunk(b"iTXt", b"Comment\0\0\0\0\0" + b"x" * 1_000_000),
+    "text of a megabyte": chunk(b"iTXt", b"Comment\0\0\0\0\0" + b"x" * 1_000_000),
     "wrong checksum": damaged_checksum(b"tEXt", b"Comment\0film"),
     "wrong checksum of the EXIF": damaged_checksum(b"eXIf", oriented(6)),
     "colours of no size": chunk(b"gAMA", b""),
@@ -133,8 +133,44 @@ def test_a_thumbnail_is_not_taken_for_the_film() -> None:
     Image.new("L", (16, 16)).save(small, "JPEG")
     body = b"Exif\0\0" + b"MM\0\x2a\0\0\0\x08" + small.getvalue()
     assert read_radiograph(jpeg[:2] + segment(0xE1, body) + jpeg[2:]).pixels.shape == film().shape
-    with pytest.raises(UnreadableRadiograph, match="broken metadata around a second picture"):
-        read_radiograph(jpeg[:2] + segment(0xE1, body, length=9) + jpeg[2:])
+    for length in (2, 9, len(body) - 10, len(body) + 6, 60_000):
+        read = read_radiograph(jpeg[:2] + segment(0xE1, body, length=length) + jpeg[2:])
+        np.testing.assert_array_equal(read.pixels, read_radiograph(jpeg).pixels)
+
+
+@pytest.mark.parametrize("part", ["whole", "its pixels"])
+@pytest.mark.parametrize("wrong", ["checksum", "length"])
+def test_a_thumbnail_in_a_chunk_is_not_taken_for_the_film(part: str, wrong: str) -> None:
+    png, small = encoded("PNG"), io.BytesIO()
+    Image.fromarray(255 - film()).save(small, "PNG")
+    thumbnail = small.getvalue() if part == "whole" else small.getvalue()[33:-12]
+    text = bytearray(chunk(b"tEXt", b"Thumbnail\0" + thumbnail))
+    if wrong == "checksum":
+        text[-1] ^= 1
+    else:
+        struct.pack_into(">I", text, 0, 5)
+    np.testing.assert_array_equal(read_radiograph(png[:33] + bytes(text) + png[33:]).pixels, film())
+
+
+def test_a_second_header_is_refused() -> None:
+    """The first is looked at, the last is what a decoder believes: 169 million pixels."""
+    png = encoded("PNG")
+    second = chunk(b"IHDR", struct.pack(">IIBBBBB", 13_000, 13_000, 8, 0, 0, 0, 0))
+    with pytest.raises(UnreadableRadiograph, match="without one header"):
+        read_radiograph(png[:33] + second + png[33:])
+
+
+def test_the_palette_of_a_png_that_needs_none_does_not_matter() -> None:
+    file = io.BytesIO()
+    Image.fromarray(film()).convert("RGB").save(file, "PNG")
+    png = file.getvalue()
+    damaged = damaged_checksum(b"PLTE", bytes(range(6)))
+    np.testing.assert_array_equal(read_radiograph(png[:33] + damaged + png[33:]).pixels, film())
+
+
+def test_a_dicom_may_quote_the_transfer_syntax_that_is_not_read() -> None:
+    data = dicom(film(), ImageComments="x" * 5000 + " was 1.2.840.10008.1.2.1.99")
+    np.testing.assert_array_equal(read_radiograph(data).pixels, film())
 
 
 @pytest.mark.parametrize("name", ["NumberOfFrames", "PixelSpacing", "PatientAge", "ViewPosition", "PatientSex"])

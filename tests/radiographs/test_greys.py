@@ -4,11 +4,12 @@ import io
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
 from pneumonia.radiographs.read import read_radiograph
 
@@ -73,13 +74,20 @@ def test_transparency_of_one_colour_does_not_matter(kind: int) -> None:
     np.testing.assert_array_equal(read_radiograph(png(samples, 16, kind, transparent)).pixels, shown(film()))
 
 
-@pytest.mark.parametrize("offset", [0, 1000, 1024, 2000, 2048])
+@pytest.mark.parametrize("offset", [0, 500, 1000, 1024, 2000, 2048])
 @pytest.mark.parametrize("bits", [13, 16])
 def test_signed_greys_without_a_window_are_scaled_by_those_in_use(offset: int, bits: int) -> None:
     data = dicom((film().astype(np.int32) - offset).astype(np.int16), bits=bits)
     np.testing.assert_array_equal(read_radiograph(data).pixels, shown(film()))
     inverted = dicom((film().astype(np.int32) - offset).astype(np.int16), "MONOCHROME1", bits=bits)
     np.testing.assert_array_equal(read_radiograph(inverted).pixels, 255 - shown(film()))
+
+
+@pytest.mark.parametrize("offset", [1000, 1024, 2000, 2048])
+def test_a_signed_film_without_black_is_as_grey_as_it_is_unsigned(offset: int) -> None:
+    grey = film() // 2 + 500
+    signed = read_radiograph(dicom((grey.astype(np.int32) - offset).astype(np.int16), bits=16)).pixels.astype(int)
+    assert np.abs(signed - shown(grey)).max() <= 3  # 48 of 4,095, where 1,024 or 2,048 is taken for the number
 
 
 def test_signed_eight_bits_and_all_positive_ones() -> None:
@@ -207,3 +215,106 @@ def without(jpeg: bytes, marker: int, named: bytes = b"") -> bytes:
             changed[scan + 5 + 2 * number] = name
         jpeg = bytes(changed)
     return jpeg
+
+
+def in_stream(stored: np.ndarray, bits: int, **tags: Any) -> np.ndarray:
+    """A film of `bits` as JPEG 2000, read with other tags around it."""
+    dataset = pydicom.dcmread(io.BytesIO(dicom(stored, bits=bits)))
+    dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
+    for name, value in tags.items():
+        setattr(dataset, name, value)
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=False)
+    return read_radiograph(file.getvalue()).pixels
+
+
+@pytest.mark.parametrize(
+    ("bits", "tags"),
+    [
+        (8, {"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11}),
+        (12, {"BitsStored": 16, "HighBit": 15}),
+        (12, {"BitsStored": 14, "HighBit": 13}),
+        (12, {"BitsStored": 10, "HighBit": 9}),
+        (16, {"BitsStored": 12, "HighBit": 11}),
+    ],
+)
+def test_the_bits_in_a_stream_count_and_not_the_tag(bits: int, tags: dict[str, int]) -> None:
+    stored = shown(film()) if bits == 8 else film() << (bits - 12)
+    read = in_stream(stored, bits, **tags)
+    assert np.abs(read.astype(int) - shown(film())).max() <= 1
+
+
+def test_a_sign_in_a_stream_counts_and_not_the_tag() -> None:
+    stored = (film().astype(np.int32) - 2048).astype(np.int16)
+    read = in_stream(stored, 16, PixelRepresentation=0)
+    np.testing.assert_array_equal(read, shown(film()))
+
+
+def table(bits: int, entries: int = 4096, data: int = 4096) -> pydicom.Dataset:
+    """A look-up table that changes nothing of 12 bits."""
+    lut = pydicom.Dataset()
+    lut.add_new("LUTDescriptor", "US", [entries, 0, bits])
+    lut.add_new("LUTData", "US", list(range(data)))
+    return lut
+
+
+@pytest.mark.parametrize("name", ["VOILUTSequence", "ModalityLUTSequence"])
+@pytest.mark.parametrize("bits", [0, 8, 12, 16, 99])
+def test_a_table_with_wrong_bits_keeps_its_greys(name: str, bits: int) -> None:
+    read = read_radiograph(dicom(film(), bits=12, **{name: [table(bits)]})).pixels
+    np.testing.assert_array_equal(read, shown(film()))
+
+
+@pytest.mark.parametrize("lut", [None, pydicom.Dataset(), table(12, data=3), table(12, entries=60_000)])
+def test_a_table_that_is_not_whole_is_none(lut: pydicom.Dataset | None) -> None:
+    window = {"WindowCenter": 1000, "WindowWidth": 2000}
+    expected = read_radiograph(dicom(film(), bits=12, **window)).pixels
+    tables = {"VOILUTSequence": [] if lut is None else [lut]}
+    np.testing.assert_array_equal(read_radiograph(dicom(film(), bits=12, **tables, **window)).pixels, expected)
+
+
+@pytest.mark.parametrize("slope", [None, "0", "steep"])
+def test_an_intercept_counts_without_a_slope(slope: str | None) -> None:
+    elements: dict[str, Any] = {"RescaleIntercept": -1024, "WindowCenter": 1024, "WindowWidth": 4096}
+    if slope:
+        elements["RescaleSlope"] = "7.7777"
+    data = dicom(film(), bits=12, **elements).replace(b"7.7777", (slope or "").ljust(6).encode())
+    # From 1024 - 2048 to 1024 + 2047, of values that begin at -1024: all of them.
+    assert np.abs(read_radiograph(data).pixels.astype(int) - shown(film())).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [(65535, None), (-2000, None), (-300, -5), (300, 70_000)],
+    ids=["above", "below", "range", "top"],
+)
+def test_padding_that_a_film_of_eight_bits_cannot_have_is_none(value: int, limit: int | None) -> None:
+    elements = {"PixelPaddingValue": value} | ({} if limit is None else {"PixelPaddingRangeLimit": limit})
+    data = dicom(film(), bits=12)  # for its tags alone: pydicom writes no such number beside 8 bits
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelData = 7, shown(film()).tobytes()
+    for name, number in elements.items():
+        tag = pydicom.datadict.tag_for_keyword(name)
+        assert tag is not None
+        dataset.add_new(tag, "SL", number)
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=False)
+    np.testing.assert_array_equal(read_radiograph(file.getvalue()).pixels, shown(film()))
+
+
+def test_a_comma_before_three_digits_may_be_thousands_and_is_not_read() -> None:
+    np.testing.assert_array_equal(with_window(b"2,048", b"4,096"), shown(film()))
+
+
+def test_a_signed_film_of_all_its_bits_is_black_where_these_begin() -> None:
+    """Its darkest place is grey: 2048 + -1024 of 4095."""
+    stored = np.array([[-1024, 0, 2047]], np.int16)
+    assert read_radiograph(dicom(stored, bits=12)).pixels.tolist() == [[64, 128, 255]]
+
+
+def test_colours_of_twelve_bits_in_sixteen_are_as_colourful_as_they_look() -> None:
+    colours = np.zeros((48, 64, 3), np.uint16)
+    colours[..., 0] = 4095
+    assert read_radiograph(png(colours, 16, RGB)).saturation == pytest.approx(1, abs=0.01)
+    assert read_radiograph(dicom(colours, "RGB", bits=16)).saturation == pytest.approx(1, abs=0.01)

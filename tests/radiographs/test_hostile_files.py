@@ -191,13 +191,16 @@ def test_a_hundred_damaged_films() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
-def test_each_damaged_film_ends_in_an_array_or_a_reason(part: int) -> None:
-    for number in range(part, TRIES, 4):
-        start = time.process_time(), time.monotonic()
+def test_each_damaged_film_ends_in_an_array_or_a_reason() -> None:
+    for number in range(TRIES):
+        start = time.monotonic()
         outcome(mutated(number))
-        # Of what the decoders are allowed; the clock, on a machine that does other things too, is no measure.
-        assert time.monotonic() - start[1] < 20, number
+        # On a busy machine. On a quiet one each takes 2 s at most, as docs/reliability.md says.
+        assert time.monotonic() - start < 20, number
+    for decoder in isolation._idle:
+        decoder.end()
+    isolation._idle.clear()
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20  # KiB
 
 
 def main() -> None:

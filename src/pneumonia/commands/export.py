@@ -8,7 +8,7 @@ from typing import Literal
 import keras
 import numpy as np
 
-from pneumonia.commands.predict import find_films
+from pneumonia.commands.places import films_in
 from pneumonia.errors import UserError
 from pneumonia.inference.predictor import Predictor
 from pneumonia.outputs import whole_directory
@@ -31,7 +31,7 @@ def export_registered(address: str, places: Sequence[Path], kind: ExportFormat, 
     Raises:
         UserError: as `export`, a model that cannot be had, or a film that cannot be read.
     """
-    files = find_films(places)[:CHECKED]
+    files = films_in(places)[:CHECKED]
     with registered_model(address) as (directory, _):
         predictor = Predictor.load(directory)
         films = []

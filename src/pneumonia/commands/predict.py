@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 from tqdm import tqdm
 
+from pneumonia.commands.places import films_in
 from pneumonia.errors import UserError
 from pneumonia.names import printable, spell, unlike, utf8
 from pneumonia.outputs import whole_file
-from pneumonia.radiographs import film_files
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.registry.version_files import registered_model
 
@@ -42,7 +42,7 @@ def write_predictions(
     Raises:
         UserError: a folder without films, a model that cannot be had, or a place that cannot be written to.
     """
-    files = find_films(places, without=overlays)
+    files = films_in(places, without=overlays)
     if output and output.is_dir():
         raise UserError(f"output {output} is a folder; it may be a file")
     for directory in [overlays, output.parent if output else None]:
@@ -71,34 +71,6 @@ def write_predictions(
     table = pd.DataFrame(rows, columns=columns)
     _write(table, form, output)
     return int(table["reason"].notna().sum())
-
-
-def find_films(places: Sequence[Path], without: Path | None = None) -> list[Path]:
-    """The files among `places`, whatever their names, and the films in its folders (see `film_files`), each once.
-
-    What lies in the folder `without` is left out. What was ignored in folders is told on stderr.
-
-    Raises:
-        UserError: a folder without any, or one that cannot be read.
-    """
-    films: dict[Path, None] = {}
-    for place in places:
-        inside = [place]
-        if os.path.isdir(place):  # and not Path.is_dir, which raises where a name is too long
-            found = film_files.find_films(place)
-            inside = [place / name for name in sorted(found.films + found.missing)]
-            inside = [file for file in inside if not without or not _lies_in(file, without)]
-            if not inside:
-                nothing = f"{place}: has no films in it, no file with one of {', '.join(film_files.SUFFIXES)}"
-                raise UserError("; ".join([nothing, *found.told()]))
-            for line in found.told():
-                print(f"{printable(str(place))}: {line}", file=sys.stderr)
-        films |= dict.fromkeys(inside)
-    return list(films)
-
-
-def _lies_in(file: Path, folder: Path) -> bool:
-    return file.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _picture_names(files: Sequence[Path]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from pneumonia.commands.predict import find_films
+from pneumonia.commands.places import films_in
 from pneumonia.errors import UserError
 from pneumonia.names import printable, spell
 from pneumonia.outputs import whole_file
@@ -30,7 +30,7 @@ def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
     missing = [place for place in places if not os.path.exists(place)]
     if missing:
         raise UserError(f"{missing[0]}: no such file or folder")
-    files = find_films(places)
+    files = films_in(places)
     names = spell([file.stem for file in files], printable)
     [(name, count)] = Counter(file.stem for file in files).most_common(1)
     if count > 1:

@@ -122,7 +122,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise UserError(f"{path}: is not UTF-8 text") from error
     except RecursionError as error:
         raise UserError(f"{path}: is nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none, a number of more than 4,300 digits
+    # A date that is none, a number of more than 4,300 digits.
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError) as error:
         where = getattr(error, "problem_mark", None)
         raise UserError(f"{path}: is not YAML" + (f" at line {where.line + 1}" if where else f" ({error})")) from error
     if not isinstance(values, dict):

@@ -1,6 +1,9 @@
 """The bytes of one file, told apart by content, as one film. They may be hostile: see `isolation`, where this runs."""
 
+import re
 import struct
+
+from PIL import UnidentifiedImageError
 
 from pneumonia.radiographs import jpeg, png
 from pneumonia.radiographs.dicom import is_dicom, read_dicom
@@ -25,8 +28,10 @@ def decode(data: bytes) -> Radiograph:
             return png.read_png(data)
     except (UnreadableRadiograph, MemoryError):
         raise
+    except UnidentifiedImageError as error:
+        raise UnreadableRadiograph("corrupt: what starts as a JPEG or PNG is none") from error
     except Exception as error:  # on broken bytes the decoders raise anything, from KeyError to struct.error
-        message = " ".join(str(error).split())
+        message = re.sub(r" at 0x[0-9a-f]+", "", " ".join(str(error).split()))  # the same in each run
         cut_short = isinstance(error, EOFError | struct.error) or "truncated" in message.lower()
         raise UnreadableRadiograph(f"{'truncated' if cut_short else 'corrupt'}: {message}") from error
     raise UnreadableRadiograph("not an image: neither JPEG nor PNG nor DICOM")

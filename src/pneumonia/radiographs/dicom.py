@@ -9,7 +9,7 @@ from PIL import Image
 from pneumonia.radiographs.dicom_greys import shown_greys
 from pneumonia.radiographs.dicom_pixels import stored_frame
 from pneumonia.radiographs.dicom_values import number, text
-from pneumonia.radiographs.greys import luma
+from pneumonia.radiographs.greys import greys_of
 from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph, saturation
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ SEXES = ("F", "M", "O")
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 """The transfer syntax whose whole data set is compressed: a megabyte of it may be gigabytes, so it is not read."""
+
+META = 4096
+"""The bytes at the start of a file that hold its meta information, which names the transfer syntax."""
 
 MAX_ITEMS = 10_000
 """Items of sequences and fragments of a frame. Each takes 8 bytes of a file, and far longer to be parsed."""
@@ -88,7 +91,7 @@ def read_elements(data: bytes, names: list[str]) -> dict[str, str]:
 def _parse(data: bytes, names: list[str]) -> "Dataset":
     from pydicom import dcmread  # here, since it takes time and most data sets have no DICOM
 
-    if DEFLATED in data:  # it would be inflated before anything can be looked at
+    if DEFLATED in data[:META]:  # it would be inflated before anything can be looked at
         raise UnreadableRadiograph("DICOM deflated: this transfer syntax is not read; save it uncompressed")
     if max(data.count(tag) for tag in ITEM_TAGS) > MAX_ITEMS:
         raise UnreadableRadiograph(f"decompression bomb: a DICOM of more than {MAX_ITEMS:,} items or fragments")
@@ -121,8 +124,8 @@ def _film(dataset: "Dataset", stored: np.ndarray | Image.Image, size: int) -> Ra
     if isinstance(stored, Image.Image) and mode in COLOURS:
         pixels, colour = np.asarray(stored.convert("L")), saturation(stored)
     elif isinstance(stored, np.ndarray) and stored.ndim == 3 and mode in COLOURS:
-        pixels = shown_greys(dataset, luma(stored))
-        colour = saturation(Image.fromarray((stored >> 8).astype(np.uint8)))
+        greys, colour = greys_of(stored)
+        pixels = shown_greys(dataset, greys)
     elif isinstance(stored, np.ndarray) and stored.ndim == 2 and mode in ("MONOCHROME1", "MONOCHROME2"):
         pixels = shown_greys(dataset, stored)
     else:

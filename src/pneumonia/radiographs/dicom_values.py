@@ -1,6 +1,7 @@
 """Values of DICOM elements as files really have them: what cannot be read is missing, and costs no film."""
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ def text(dataset: "Dataset", name: str) -> str:
 
 
 def numbers(dataset: "Dataset", name: str) -> list[float | None]:
-    """The element's values, None for one that is no finite number; a decimal comma, as some devices write, is read."""
+    """The element's values, None for one that is no finite number.
+
+    A decimal comma, as some devices write, is read. A comma before three digits may mean thousands, so it is not.
+    """
     try:
         value = dataset.get(name)
     except Exception:  # as above
@@ -32,6 +36,8 @@ def number(dataset: "Dataset", name: str) -> float | None:
 
 
 def _number(written: str) -> float | None:
+    if re.fullmatch(r"\s*[+-]?\d{1,3}(,\d{3})+(\.\d*)?\s*", written):
+        return None
     try:
         value = float(written.replace(",", "."))
     except ValueError:

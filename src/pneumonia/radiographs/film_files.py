@@ -16,13 +16,16 @@ IMAGES = "images"
 """A folder of this name says nothing about its films: it is there to tell them from their masks."""
 
 _OF_THE_SYSTEM = {
-    "__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found",
+    "__macosx", "$recycle.bin", "recycler", "recycled", "system volume information", "lost+found",
     "@eadir", "#recycle", "#snapshot", "@recycle",
 }  # fmt: skip
 """Folders that systems and network storage add: thumbnails, forks, and copies of what was deleted."""
 
-_MASKS = re.compile(r"(.*[\W_])?masks?", re.IGNORECASE | re.DOTALL)
-"""Folders of masks: `masks`, `mask`, `lung masks`, `infection_mask`."""
+_MASKS = re.compile(r"(.*(masks?|segmentations?)[\W\d_]*)|(masks?[\W_].*)", re.IGNORECASE | re.DOTALL)
+"""Folders of masks: `masks`, `lungmask`, `leftMask`, `Masks (2)`, `mask_images`, `segmentation`."""
+
+_MASK_FILE = re.compile(r".*[\W_]masks?\.\w+", re.IGNORECASE | re.DOTALL)
+"""Masks beside their films: `1_mask.png`."""
 
 _HIDDEN = "hidden files and folders, or the system's"
 _MASK = "masks"
@@ -41,6 +44,8 @@ class Found:
     """Links that are called like films and lead nowhere."""
     ignored: dict[str, list[str]] = field(default_factory=dict)
     """All else, by what it is."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Folders that cannot be read, and why."""
 
     @property
     def number_ignored(self) -> int:
@@ -64,18 +69,26 @@ def find_films(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Found:
     `folder` itself lies in are not. Films are not opened: a corrupt one is found too.
 
     Raises:
-        UserError: a folder that cannot be read.
+        UserError: `folder` itself cannot be read.
     """
     films, missing, ignored = list[str](), list[str](), defaultdict[str, list[str]](list)
+    unreadable: dict[str, str] = {}
     searched = {_identity(parent) for parent in folder.resolve().parents}
     folders, links = [""], list[str]()
     while folders or links:
         here = folders.pop() if folders else links.pop(0)
-        if (identity := _identity(folder / here)) in searched:
+        try:
+            identity, entries = _identity(folder / here), sorted((folder / here).iterdir())
+        except OSError as error:
+            if not here:
+                raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
+            unreadable[here] = error.strerror or str(error)
+            continue
+        if identity in searched:
             ignored[_AGAIN].append(here)
             continue
         searched.add(identity)
-        for path in _entries(folder / here):
+        for path in entries:
             name = f"{here}/{path.name}" if here else path.name
             if is_hidden(name):
                 ignored[_HIDDEN].append(name)
@@ -84,13 +97,13 @@ def find_films(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Found:
             elif not _has_suffix(path.name, suffixes):
                 nowhere = path.is_symlink() and not os.path.exists(path)
                 ignored[_NOWHERE if nowhere else _OTHER.format(suffixes=", ".join(suffixes))].append(name)
-            elif any(map(_MASKS.fullmatch, name.split("/")[:-1])):
+            elif any(map(_MASKS.fullmatch, name.split("/")[:-1])) or _MASK_FILE.fullmatch(path.name):
                 ignored[_MASK].append(name)
             elif os.path.isfile(path):
                 films.append(name)
             else:
                 missing.append(name) if path.is_symlink() else ignored[_NO_FILE].append(name)
-    return Found(sorted(films), sorted(missing), {what: sorted(names) for what, names in ignored.items()})
+    return Found(sorted(films), sorted(missing), {what: sorted(names) for what, names in ignored.items()}, unreadable)
 
 
 def is_hidden(path: str) -> bool:
@@ -107,19 +120,9 @@ def _has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
     return name.rstrip().lower().endswith(suffixes)  # a blank may trail where names were typed
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
-
-
 def _identity(folder: Path) -> tuple[int, int]:
     """What a folder is, whatever way leads to it."""
-    try:
-        status = folder.stat()
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
+    status = folder.stat()
     return status.st_dev, status.st_ino
 
 

@@ -36,7 +36,7 @@ class _Decoder:
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"}
         # -P: a module beside the films must not stand in for one of Python's.
-        command = [sys.executable, "-P", "-m", "pneumonia.radiographs.decoder", str(theirs.fileno())]
+        command = [sys.executable, "-P", "-m", "pneumonia.radiographs.decoder_process", str(theirs.fileno())]
         try:
             self.process = subprocess.Popen(
                 command,
@@ -52,7 +52,7 @@ class _Decoder:
             raise UserError(f"no process can be started to decode films ({str(error) or 'it ends at once'})") from error
 
     def ask(self, request: tuple[Task, bytes | str, Sequence[object]]) -> tuple[dict[str, Any], bytes]:
-        """What `decoder` answers.
+        """What `decoder_process` answers.
 
         Raises:
             EOFError, OSError: it died.
@@ -82,7 +82,7 @@ _idle: list[_Decoder] = []
 
 
 def isolated(task: Task, source: Path | bytes, *arguments: object) -> tuple[dict[str, Any], bytes]:
-    """Have a decoder do a `task` with a file, or with the bytes of one (see `decoder`): its answer, and any pixels.
+    """Have a decoder do a `task` with a file or the bytes of one: its answer (see `decoder_process`), and any pixels.
 
     Raises:
         UnreadableRadiograph: the file's own fault, or a decoder that died over it.
@@ -92,6 +92,7 @@ def isolated(task: Task, source: Path | bytes, *arguments: object) -> tuple[dict
     with _free:
         decoder = _idle.pop() if _idle else _Decoder()
         if decoder.process.poll() is not None:  # ended by somebody else, such as the system for want of memory
+            decoder.end()
             decoder = _Decoder()
         try:
             answer, pixels = decoder.ask((task, path, arguments))

@@ -17,7 +17,7 @@ from pneumonia.radiographs.limits import admit
 from pneumonia.radiographs.orientation import orientation_in, upright
 from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph, saturation
 
-START = b"\xff\xd8"
+START, _END = b"\xff\xd8", b"\xff\xd9"
 
 MAX_SCANS = 20
 """A progressive film has 6 to 14. Each scan may cost a pass over the whole film and take no more than some bytes."""
@@ -26,7 +26,7 @@ _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 """The markers that start a frame, with its size; 0xF7 is that of JPEG-LS."""
 _LOSSLESS, _JPEG_LS = {0xC3, 0xC7, 0xCB, 0xCF}, 0xF7
-_EXIF, _ADOBE = 0xE1, 0xEE
+_JFIF, _EXIF, _ADOBE = 0xE0, 0xE1, 0xEE
 _METADATA = {*range(0xE0, 0xF0), 0xFE}
 """Application data and comments."""
 _BARE = {0x01, *range(0xD0, 0xD9)}
@@ -69,7 +69,8 @@ class Stream:
     """The stream without comments and application data, but for those that tell its colours."""
     exif: bytes
     is_rgb: bool | None
-    """Whether three components are red, green and blue, not luma and chroma; None where it does not tell for sure."""
+    """Whether three components are red, green and blue, not luma and chroma; None where it tells neither, or both."""
+    says_both: bool
 
 
 def read_stream(data: bytes) -> Stream:
@@ -78,25 +79,30 @@ def read_stream(data: bytes) -> Stream:
     Raises:
         UnreadableRadiograph: no frame, more than `MAX_SCANS` scans, cut off, or segments that lead nowhere.
     """
-    frame, exif, scans, kept, is_rgb = None, b"", 0, [START], None
+    frame, exif, scans, kept, adobe, jfif = None, b"", 0, [START], b"", False
     for marker, segment in _segments(data):
         body = segment[4:]
         if marker in _FRAMES:
             frame = frame or _frame(marker, body)
-            is_rgb = (True if frame.named_rgb else False if frame.subsampled else None) if is_rgb is None else is_rgb
         elif marker == _EXIF and body.startswith(b"Exif\0\0"):
             exif = exif or body
         elif marker == _START_OF_SCAN:
             scans += 1
-        elif marker == _ADOBE and _is_whole(body, b"Adobe", 12):
-            is_rgb = body[11] == 0  # the transform that was applied: none, YCbCr, or YCCK
-        if marker not in _METADATA or _is_whole(body, b"JFIF\0", 14) or _is_whole(body, b"Adobe", 12):
+        elif marker == _ADOBE and body.startswith(b"Adobe") and len(body) >= 12:
+            adobe = segment
+        jfif |= marker == _JFIF and body.startswith(b"JFIF\0")
+        if marker not in _METADATA:
             kept.append(segment)
         if scans > MAX_SCANS:
             raise UnreadableRadiograph(f"decompression bomb: a JPEG of more than {MAX_SCANS} scans")
     if frame is None or not scans:
         raise UnreadableRadiograph("corrupt: a JPEG without a picture")
-    return Stream(frame, b"".join(kept), exif, is_rgb)
+    # The transform that Adobe's segment tells: none, YCbCr, or YCCK. JFIF is always YCbCr.
+    is_rgb = adobe[15] == 0 if adobe else True if frame.named_rgb else False if frame.subsampled else None
+    says_both = bool(adobe) and jfif and is_rgb is True and frame.components == 3 and not frame.named_rgb
+    if adobe and not says_both and (frame.components == 4 or is_rgb):
+        kept.insert(1, adobe)  # without it, libjpeg takes three components for YCbCr, and four for CMYK
+    return Stream(frame, b"".join(kept), exif, None if says_both else is_rgb, says_both)
 
 
 def read_jpeg(data: bytes) -> Radiograph:
@@ -112,10 +118,15 @@ def read_jpeg(data: bytes) -> Radiograph:
         raise UnreadableRadiograph(f"JPEG {kind}: outside of DICOM it is not read; save it as PNG")
     colour, mode = _saturation(stream)
     image = Image.open(io.BytesIO(stream.data), formats=["JPEG"])
-    image.draft("L", None)  # full size, and no colours made only to be averaged away
     tables = image.quantization  # type: ignore[attr-defined]
     quality = jpeg_quality(next(iter(tables.values())))
-    pixels = np.asarray(upright(image.convert("L"), orientation_in(stream.exif)))
+    if stream.says_both:
+        picture: Image.Image = decode_components(stream, tagged_rgb=True)
+        colour = saturation(picture)
+    else:
+        image.draft("L", None)  # full size, and no colours made only to be averaged away
+        picture = image
+    pixels = np.asarray(upright(picture.convert("L"), orientation_in(stream.exif)))
     return Radiograph(pixels, mode, "JPEG", quality, len(data), colour)
 
 
@@ -130,9 +141,12 @@ def decode_components(stream: Stream, tagged_rgb: bool) -> Image.Image:
     if image.mode != "RGB" or stream.is_rgb:
         return image
     image.draft("YCbCr", image.size)  # the components as they are
-    if stream.is_rgb is None and tagged_rgb:
-        return min(Image.frombytes("RGB", image.size, image.tobytes()), image, key=saturation)
-    return image
+    return greyer(image.size, image.tobytes()) if stream.is_rgb is None and tagged_rgb else image
+
+
+def greyer(size: tuple[int, int], components: bytes) -> Image.Image:
+    """Three components, uint8, as red, green and blue or as luma and chroma: whichever shows fewer colours."""
+    return min((Image.frombytes(mode, size, components) for mode in ("RGB", "YCbCr")), key=saturation)
 
 
 def jpeg_quality(luminance: list[int]) -> int:
@@ -182,17 +196,14 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _picture_after(data: bytes, at: int) -> re.Match[bytes]:
     """The next segment that the picture needs, after metadata that is broken."""
     found = _PICTURE.search(data, at)
+    while found and found[0] == START:  # a thumbnail, which must not be taken for the film
+        end = data.find(_END, found.end())
+        found = _PICTURE.search(data, end + len(_END)) if end >= 0 else None
     if found is None:
         raise UnreadableRadiograph("truncated: no end-of-image marker")
-    if found[0] == START:  # a thumbnail, which must not be taken for the film
-        raise UnreadableRadiograph("corrupt: a JPEG with broken metadata around a second picture")
     match = _MARKER.match(data, found.start())
     assert match
     return match
-
-
-def _is_whole(body: bytes, name: bytes, length: int) -> bool:
-    return body.startswith(name) and len(body) >= length
 
 
 def _frame(marker: int, body: bytes) -> Frame:

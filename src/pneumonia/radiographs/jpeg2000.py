@@ -21,6 +21,7 @@ class Codestream:
     height: int
     components: int
     bits: int
+    signed: bool
     becomes_rgb: bool
     """Whether the decoder turns three components into red, green and blue, whatever the file around it says."""
 
@@ -36,9 +37,10 @@ def read_codestream(data: bytes) -> Codestream:
         if start < 0:
             raise IndexError
         length, _, right, bottom, left, top, *_, components = struct.unpack_from(">HHIIIIIIIIH", data, start + 4)
-        bits = max((data[start + 42 + 3 * number] & 0x7F) + 1 for number in range(components))
+        depths = [data[start + 42 + 3 * number] for number in range(components)]
+        bits, signed = max(depth & 0x7F for depth in depths) + 1, any(depth & 0x80 for depth in depths)
         style = data.find(_CODING_STYLE, start + 4 + length)
         transformed = style >= 0 and data[style + 8] == 1
     except (IndexError, ValueError, struct.error):
         raise UnreadableRadiograph("corrupt: a JPEG 2000 stream without a header") from None
-    return Codestream(right - left, bottom - top, components, bits, transformed)
+    return Codestream(right - left, bottom - top, components, bits, signed, transformed)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from pneumonia.radiographs.greys import luma, range_in_use, to_eight_bits
+from pneumonia.radiographs.greys import greys_of, range_in_use, to_eight_bits
 from pneumonia.radiographs.limits import admit
 from pneumonia.radiographs.orientation import orientation_in, upright
 from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph, saturation
@@ -22,8 +22,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _ANY_PIXELS = re.compile(b"|".join(_PIXELS))
-_GREY, _RGB, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 4, 6
+_GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 """Colour types."""
+_WRONG = "corrupt: a PNG whose {} has another checksum"
 
 
 def read_png(data: bytes) -> Radiograph:
@@ -33,28 +34,33 @@ def read_png(data: bytes) -> Radiograph:
         UnreadableRadiograph: cut off, corrupt, or a decompression bomb.
     """
     chunks, exif = [], b""
-    for kind, body, chunk in _chunks(data):
-        if kind in _PIXELS:
+    for kind, chunk in _chunks(data):
+        if kind == b"eXIf":
+            exif = chunk[8:-4]
+        elif kind in _PIXELS:
             chunks.append(chunk)
-        elif kind == b"eXIf":
-            exif = body
-    if not chunks or chunks[0][4:8] != b"IHDR" or len(chunks[0]) != 25:
-        raise UnreadableRadiograph("corrupt: a PNG without a header")
-    width, height, bits, colour_type = struct.unpack_from(">IIBB", chunks[0], 8)
+    headers = [chunk for chunk in chunks if chunk[4:8] == b"IHDR"]
+    if headers != chunks[:1] or len(headers[0]) != 25:
+        raise UnreadableRadiograph("corrupt: a PNG without one header, first of all")
+    width, height, bits, colour_type = struct.unpack_from(">IIBB", headers[0], 8)
     admit(width, height)
     pixels = b"".join([SIGNATURE, *chunks])
     with _open(pixels) as image:
-        mode, colour = image.mode, saturation(image)
+        mode = image.mode
         if bits < 16:
-            shown = image.convert("L")
+            shown, colour = image.convert("L"), saturation(image)
         else:
-            stored = _sixteen_bits(pixels, chunks, colour_type)
-            shown = Image.fromarray(to_eight_bits(stored, *range_in_use(stored)))
+            greys, colour = greys_of(_sixteen_bits(pixels, chunks, colour_type))
+            shown = Image.fromarray(to_eight_bits(greys, *range_in_use(greys)))
     return Radiograph(np.asarray(upright(shown, orientation_in(exif))), mode, "PNG", None, len(data), colour)
 
 
 def _sixteen_bits(pixels: bytes, chunks: list[bytes], colour_type: int) -> np.ndarray:
-    """The greys of a PNG of 16 bits a sample, uint16 (height, width). Of colours Pillow itself keeps 8 bits alone."""
+    """The samples of a PNG of 16 bits each without alpha: greys, uint16 (height, width), or colours, (…, 3).
+
+    Pillow undoes filters and interlacing, but keeps 8 bits of colours. So it is asked twice, for the upper and the
+    lower byte of each sample.
+    """
     if colour_type == _GREY:
         return np.asarray(_open(pixels))
     if colour_type == _GREY_ALPHA:  # in bytes, a grey and its alpha are the four channels of an 8-bit PNG with colours
@@ -63,7 +69,7 @@ def _sixteen_bits(pixels: bytes, chunks: list[bytes], colour_type: int) -> np.nd
         return greys[..., 0].astype(np.uint16) << 8 | greys[..., 1]
     rawmode = {_RGB: "RGB", _RGB_ALPHA: "RGBA"}[colour_type]
     high, low = (np.asarray(_open(pixels, f"{rawmode};16{order}")) for order in "BL")
-    return luma(high[..., :3].astype(np.uint16) << 8 | low[..., :3])
+    return high[..., :3].astype(np.uint16) << 8 | low[..., :3]
 
 
 def _open(pixels: bytes, rawmode: str | None = None) -> Image.Image:
@@ -75,36 +81,47 @@ def _open(pixels: bytes, rawmode: str | None = None) -> Image.Image:
     return image
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield the kind, the body and the whole of each chunk, those that the pixels need checked by their checksum."""
-    at = len(SIGNATURE)
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the kind and the whole of each chunk that is whole; those that the pixels need must be."""
+    at, needed = len(SIGNATURE), set(_PIXELS)
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if kind == b"IEND":
-            yield kind, b"", _chunk(kind, b"")
+            yield kind, _chunk(kind, b"")
             return
         chunk = data[at:end]
-        if kind in _PIXELS:
-            if len(chunk) < 12 + length:
-                raise UnreadableRadiograph("truncated: a PNG without its end")
-            if not _is_whole(chunk):
-                raise UnreadableRadiograph(f"corrupt: a PNG whose {kind.decode()} has another checksum")
-        elif not _is_whole(chunk):
+        if _is_whole(chunk):
+            if kind == b"IHDR" and chunk[17] != _PALETTE:
+                needed.discard(b"PLTE")  # which then is only a suggestion
+            yield kind, chunk
+        elif kind in needed:
+            cut_off = len(chunk) < 12 + length
+            raise UnreadableRadiograph("truncated: a PNG without its end" if cut_off else _WRONG.format(kind.decode()))
+        elif not _may_start(data, end):
             end = _pixels_after(data, at + 8)
-            chunk = b""
-        if chunk:
-            yield kind, chunk[8:-4], chunk
         at = end
     raise UnreadableRadiograph("truncated: a PNG without its end")
 
 
+def _may_start(data: bytes, at: int) -> bool:
+    """Whether a chunk may start there: one whose checksum alone is wrong leads to the next."""
+    return data[at + 4 : at + 8].isalpha() and at + 12 + struct.unpack_from(">I", data, at)[0] <= len(data)
+
+
 def _pixels_after(data: bytes, at: int) -> int:
-    """Where the next chunk that the pixels need starts, after one whose length may be wrong."""
+    """Where the pixels go on after a chunk whose length is wrong.
+
+    From there chunk must follow chunk to the end: a thumbnail in the broken chunk has an end of its own, so it is
+    passed over.
+    """
+    last = data.rfind(b"IEND") - 4
     for found in _ANY_PIXELS.finditer(data, at):
         start = found.start() - 4
-        end = start + 12 + struct.unpack_from(">I", data, start)[0]
-        if _is_whole(data[start:end]):
+        here = start
+        while here < last and _is_whole(chunk := data[here : here + 12 + struct.unpack_from(">I", data, here)[0]]):
+            here += len(chunk) if chunk[4:8] != b"IEND" else len(data)
+        if here == last:
             return start
     return len(data)
 

@@ -21,10 +21,18 @@ def store_address() -> str:
     """The address of the MLflow store: `MLFLOW_TRACKING_URI`, or else `mlflow.db` of the main repository.
 
     A relative file of SQLite is the main repository's: in the copy of an experiment it would go with the copy.
+
+    Raises:
+        UserError: a folder whose name no address can hold.
     """
     address = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
     file = database(address)
-    return address if file is None else f"{SQLITE}{user_path(str(file)).resolve()}"
+    if file is None:
+        return address
+    place = user_path(str(file)).resolve()
+    if found := set(str(place)) & set("?#%"):  # an address ends at these, and would name a file elsewhere
+        raise UserError(f"{place}: no MLflow store can be under a name with {found.pop()!r}; the folder may be renamed")
+    return f"{SQLITE}{place}"
 
 
 def existing_store() -> str:

@@ -14,7 +14,7 @@ from pneumonia.errors import UserError, few
 from pneumonia.evaluation.comparison import TABLES, Predictions, compare
 from pneumonia.params.load import load_params
 from pneumonia.registry.address import existing_store
-from pneumonia.registry.names import every
+from pneumonia.registry.finding import every
 from pneumonia.registry.places import refuse_absent
 
 

@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from pneumonia.outputs import fingerprint
 from pneumonia.params.load import Params
-from pneumonia.registry.names import every
+from pneumonia.registry.finding import every
 from pneumonia.registry.places import refuse_foreign
 
 log = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ def _tags(params: Params) -> dict[str, str]:
         "backend": keras.backend.backend(),
         "git.commit": _git("rev-parse", "HEAD"),
         "git.branch": _git("rev-parse", "--abbrev-ref", "HEAD"),
-        "git.dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower(),
+        "git.dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no", ":!dvc.lock"))).lower(),
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
     }

@@ -54,7 +54,7 @@ def registered_model(address: str) -> Iterator[tuple[Path, str]]:
 
 
 def _find_version(client: "MlflowClient", store: str, name: str, alias: str | None, version: str | None) -> str:
-    from pneumonia.registry.names import find_model, find_version
+    from pneumonia.registry.finding import find_model, find_version
 
     model = find_model(client, store, name)
     if version is not None:

@@ -13,7 +13,7 @@ from pneumonia.evaluation.comparison import TABLES, Predictions, compare
 from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.params.load import Params
 from pneumonia.registry.address import existing_store
-from pneumonia.registry.names import find_model, find_version
+from pneumonia.registry.finding import find_model, find_version
 from pneumonia.registry.pyfunc_model import log_radiograph_model
 from pneumonia.registry.run_comparison import read_predictions
 from pneumonia.registry.store import store_lock

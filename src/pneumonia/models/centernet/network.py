@@ -26,7 +26,7 @@ params.yaml, sees an edit to one of them as an edit to this network, and to no o
 
 def _known_backbone(name: str) -> str:
     if name not in (names := sorted(file.stem for file in BACKBONES.glob("*.py"))):
-        raise ValueError(f"is {name!r}; it should be one of {', '.join(names)}")
+        raise ValueError(f"is {name[:40]!r}; it should be one of {', '.join(names)}")
     return name
 
 

@@ -17,8 +17,8 @@ from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_path
 from pneumonia.params.stages import Compute
 from pneumonia.radiographs.deidentification import patient_hash
-from pneumonia.radiographs.film_files import IMAGES, SUFFIXES, Found, find_films, is_dicom_name
-from pneumonia.sources.shared.copying import copy_films
+from pneumonia.radiographs.film_files import IMAGES, SUFFIXES, Found, is_dicom_name
+from pneumonia.sources.shared.copying import copy_films, find_all_films
 from pneumonia.sources.shared.raw import Film, write_index
 
 
@@ -57,7 +57,7 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     if not path.is_dir():
         problem = "is not a folder" if path.exists() else "no such folder"
         raise UserError(f"{path}: {problem}; datasets.folder.path must name one with {_LAYOUT}")
-    found = find_films(path)
+    found = find_all_films(path)
     if not found.films:
         raise UserError("; ".join([f"{path}: holds no films", *found.told_with_missing(), f"it must hold {_LAYOUT}"]))
     films = {name: _film(path, name, copy) for name, copy in spell_paths(found.films).items()}

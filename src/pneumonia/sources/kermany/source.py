@@ -24,9 +24,9 @@ from pneumonia.names import spell_paths
 from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_cache, user_path
 from pneumonia.params.stages import Compute
-from pneumonia.radiographs.film_files import Found, find_films
+from pneumonia.radiographs.film_files import Found
 from pneumonia.sources.shared.archive import extract_members, list_members
-from pneumonia.sources.shared.copying import copy_films
+from pneumonia.sources.shared.copying import copy_films, find_all_films
 from pneumonia.sources.shared.fetching import Download, fetch_file, provenance
 from pneumonia.sources.shared.raw import Film, write_index
 
@@ -119,7 +119,7 @@ def _kaggle() -> Path:
 def _fill(directory: Path, path: Path, origin: dict[str, Any]) -> None:
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; datasets.kermany.path may name a folder, a zip or be null")
-    found = find_films(path, _SUFFIXES) if path.is_dir() else Found(list_members(path, _SUFFIXES))
+    found = find_all_films(path, _SUFFIXES) if path.is_dir() else Found(list_members(path, _SUFFIXES))
     films = {name: film_of(copy) for name, copy in spell_paths(_published_tree(path, found.films)).items()}
     copy = copy_films if path.is_dir() else extract_members
     copy(path, {name: directory / film.file for name, film in films.items()})

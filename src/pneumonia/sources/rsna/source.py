@@ -23,12 +23,12 @@ from pneumonia.names import printable
 from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_path
 from pneumonia.params.stages import Compute
-from pneumonia.radiographs.film_files import Found, find_films
+from pneumonia.radiographs.film_files import Found
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_elements
 from pneumonia.sources.rsna.tables import BOXES, CLASSES, PATIENTS, Tables, read_tables
 from pneumonia.sources.shared.archive import extract_members, list_members
-from pneumonia.sources.shared.copying import copy_films
+from pneumonia.sources.shared.copying import copy_films, find_all_films
 from pneumonia.sources.shared.fetching import provenance
 from pneumonia.sources.shared.raw import BOX_COLUMNS, Box, Film, write_index
 from pneumonia.workers import parallel_map
@@ -107,7 +107,7 @@ def find_challenge(path: Path) -> Challenge:
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; datasets.rsna.path may name a folder, a zip or be null")
-    found = find_films(path, _SUFFIXES) if path.is_dir() else Found(list_members(path, _SUFFIXES))
+    found = find_all_films(path, _SUFFIXES) if path.is_dir() else Found(list_members(path, _SUFFIXES))
     names = [PurePosixPath(name) for name in found.films]
     roots = [name.parent for name in names if name.name == BOXES] or [PurePosixPath()]
     if len(roots) > 1:
@@ -153,7 +153,10 @@ def _film_size(path: Path) -> tuple[float, float]:
         elements = read_elements(path, ["Rows", "Columns"])
     except UnreadableRadiograph:
         return math.inf, math.inf
-    return float(elements.get("Columns", math.inf)), float(elements.get("Rows", math.inf))
+    try:
+        return float(elements["Columns"]), float(elements["Rows"])
+    except (KeyError, ValueError):
+        return math.inf, math.inf
 
 
 def _kaggle() -> Path:

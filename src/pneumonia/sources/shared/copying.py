@@ -8,6 +8,19 @@ from tqdm import tqdm
 
 from pneumonia.errors import UserError
 from pneumonia.names import printable
+from pneumonia.radiographs.film_files import SUFFIXES, Found, find_films
+
+
+def find_all_films(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Found:
+    """What `film_files.find_films` finds, if it could look everywhere.
+
+    Raises:
+        UserError: a folder that cannot be read.
+    """
+    found = find_films(folder, suffixes)
+    for name, reason in found.unreadable.items():
+        raise UserError(f"{folder / name}: cannot be read ({reason})")
+    return found
 
 
 def copy_films(folder: Path, destinations: Mapping[str, Path]) -> None:
