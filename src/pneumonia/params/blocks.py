@@ -32,6 +32,8 @@ UpToTen = Annotated[Number, Field(ge=0, le=10)]
 UpToAMillion = Annotated[Number, Field(ge=0, le=1e6)]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**32)]
 """NumPy takes no longer one."""
+Positive = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+"""A number of things, as blocks of networks and sources have them."""
 Epochs = Annotated[StrictInt, Field(ge=1, le=10_000)]
 BatchSize = Annotated[StrictInt, Field(ge=1, le=4096)]
 PathText = Annotated[str, Field(min_length=1, max_length=4000)]

@@ -10,6 +10,7 @@ from pneumonia.params.blocks import (
     Block,
     Epochs,
     Number,
+    Positive,
     Rate,
     Recipe,
     Share,
@@ -52,7 +53,7 @@ class Clean(Block):
 class Split(Block):
     """See `preparation.splitting`."""
 
-    val_per_class: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+    val_per_class: Positive
     test_fraction: Annotated[Number, Field(gt=0, lt=1)]
 
 
