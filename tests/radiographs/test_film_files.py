@@ -74,3 +74,17 @@ def test_what_is_told_is_one_line_that_a_terminal_does_not_obey(tmp_path):
     write(tmp_path, "two\nlines\x1b[31m.txt")
     [line] = find_films(tmp_path).told()
     assert "two\\nlines\\x1b[31m.txt" in line and line.isprintable()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["masks/1.png", "leftMask/1.png", "lungmasks/1.png", "Masks (2)/1.png", "mask_images/1.png", "1_mask.png",
+     "segmentation/1.png"],
+)  # fmt: skip
+def test_masks_go_by_many_names(tmp_path, name):
+    for file in (name, "1.png", "maskless/2.png"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"film")
+    found = find_films(tmp_path)
+    assert found.films == ["1.png", "maskless/2.png"]
+    assert found.ignored == {"masks": [name]}

@@ -318,3 +318,17 @@ def test_colours_of_twelve_bits_in_sixteen_are_as_colourful_as_they_look() -> No
     colours[..., 0] = 4095
     assert read_radiograph(png(colours, 16, RGB)).saturation == pytest.approx(1, abs=0.01)
     assert read_radiograph(dicom(colours, "RGB", bits=16)).saturation == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("names", [b"RGB", b"\1\2\3"])
+@pytest.mark.parametrize("is_rgb", [True, False])
+def test_a_jpeg_that_says_both_of_its_colours_is_what_shows_fewer(names: bytes, is_rgb: bool) -> None:
+    """JFIF, which is luma and chroma, and Adobe's segment, which says that nothing was transformed."""
+    image = Image.fromarray(shown(film())).convert("RGB")
+    jpeg = encoded(image, keep_rgb=True) if is_rgb else encoded(image, subsampling=0)
+    adobe = b"\xff\xee\0\x0eAdobe\0d\0\0\0\0\0"
+    jfif = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
+    bare = without(without(jpeg, 0xEE), 0xE0, named=names if is_rgb else b"\1\2\3")
+    both = bare[:2] + jfif + adobe + bare[2:]
+    assert np.abs(read_radiograph(both).pixels.astype(int) - shown(film())).max() <= 3
+    assert np.abs(jpeg_in_dicom(both, "RGB").astype(int) - shown(film())).max() <= 3

@@ -1,7 +1,10 @@
 """A project's folder that was moved or copied with its registry, by real moves and real commands."""
 
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
@@ -169,3 +172,24 @@ def test_files_of_a_version_that_are_gone_are_named(project):
     shutil.rmtree(project / "mlruns" / "models")
     assert f"{project}/mlruns/models/m-" in (said := ask("predict", "film.png"))
     assert "is not there, but sqlite:///" in said
+
+
+@pytest.mark.parametrize("character", ["?", "#", "%"])
+def test_a_folder_that_no_address_can_name_is_one_line_and_nothing_is_made(tmp_path, monkeypatch, character):
+    folder = tmp_path / f"p{character}x"
+    folder.mkdir()
+    use(folder, monkeypatch)
+    with pytest.raises(UserError, match="no MLflow store can be under a name with"):
+        open_store("pneumonia")
+    assert sorted(tmp_path.iterdir()) == [folder]
+
+
+def test_a_user_without_a_name_and_a_home_loads_mlflow():
+    """As containers have it; with root's rights to read, since the environment may be root's."""
+    rights = ["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]
+    nobody = ["setpriv", "--reuid", "12345", "--clear-groups", *rights, "env", "-u", "HOME", sys.executable, "-c"]
+    if os.geteuid() != 0 or shutil.which("setpriv") is None or subprocess.run([*nobody, ""], check=False).returncode:
+        pytest.skip("only root can become a user without a name")
+    code = "import pneumonia, mlflow, os; print(os.environ['HOME'])"
+    done = subprocess.run([*nobody, code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
