@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -30,3 +31,12 @@ def saved(dataset: Dataset) -> bytes:
     file = io.BytesIO()
     dataset.save_as(file, enforce_file_format=False, implicit_vr=False, little_endian=True)
     return bytes(128) + b"DICM" + file.getvalue().removeprefix(bytes(128) + b"DICM")
+
+
+def compressed(plain: bytes, syntax: str) -> bytes:
+    """The file `plain` in another transfer syntax."""
+    dataset = dcmread(io.BytesIO(plain))
+    dataset.compress(syntax, generate_instance_uid=False)
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=False)
+    return file.getvalue()

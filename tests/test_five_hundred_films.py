@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pydicom
 import pytest
 from PIL import Image
 from pydicom.uid import JPEG2000Lossless, RLELossless
@@ -18,7 +17,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 from pneumonia.radiographs.read import read_radiograph, resize
 
 from .conftest import write_params
-from .dicom_files import dicom
+from .dicom_files import compressed, dicom
 from .hostile_films import HOSTILE
 from .png_files import chunk, png
 from .small_classifier import thorax
@@ -31,14 +30,6 @@ SIZE = 64
 def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, form, **options)
-    return file.getvalue()
-
-
-def compressed(plain: bytes, syntax: str) -> bytes:
-    dataset = pydicom.dcmread(io.BytesIO(plain))
-    dataset.compress(syntax, generate_instance_uid=False)
-    file = io.BytesIO()
-    dataset.save_as(file, enforce_file_format=False)
     return file.getvalue()
 
 

@@ -15,7 +15,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph
 
-from ..dicom_files import dicom
+from ..dicom_files import compressed, dicom
 
 RSNA = Path(__file__).parents[2] / ".." / "shared" / "data" / "rsna" / "stage_2_train_images"
 
@@ -29,14 +29,6 @@ def published(name: str) -> bytes:
     path = get_testdata_file(name, download=False)
     assert path, f"pydicom-data is not installed: it holds {name}"
     return Path(str(path)).read_bytes()
-
-
-def compressed(plain: bytes, syntax: str) -> bytes:
-    dataset = pydicom.dcmread(io.BytesIO(plain))
-    dataset.compress(syntax, generate_instance_uid=False)
-    file = io.BytesIO()
-    dataset.save_as(file, enforce_file_format=False)
-    return file.getvalue()
 
 
 def assert_same(film: bytes, other: bytes) -> None:

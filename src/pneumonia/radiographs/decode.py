@@ -5,7 +5,7 @@ import struct
 
 from PIL import UnidentifiedImageError
 
-from pneumonia.radiographs import jpeg, png
+from pneumonia.radiographs import jpeg, jpeg_stream, png
 from pneumonia.radiographs.dicom import is_dicom, read_dicom
 from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph
 
@@ -22,7 +22,7 @@ def decode(data: bytes) -> Radiograph:
     try:
         if is_dicom(data):
             return read_dicom(data)
-        if data.startswith(jpeg.START):
+        if data.startswith(jpeg_stream.START):
             return jpeg.read_jpeg(data)
         if data.startswith(png.SIGNATURE):
             return png.read_png(data)

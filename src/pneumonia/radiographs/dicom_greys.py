@@ -79,7 +79,7 @@ def _window(dataset: "Dataset") -> tuple[float, float, str] | None:
 
 
 class _Table(NamedTuple):
-    """A look-up table: what is shown for each value from `first` on, uint8 or uint16 (N,), and its black and white."""
+    """A look-up table: what is shown for each value from `first` on, uint16 (N,), and its black and white."""
 
     first: int
     shown: np.ndarray

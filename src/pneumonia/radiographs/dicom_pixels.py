@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from pneumonia.radiographs.jpeg import decode_components, greyer, read_stream
+from pneumonia.radiographs.jpeg import decode_components, greyer
 from pneumonia.radiographs.jpeg2000 import read_codestream
+from pneumonia.radiographs.jpeg_stream import read_stream
 from pneumonia.radiographs.limits import admit
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 

@@ -61,9 +61,8 @@ class _Decoder:
         self.connection.send(request)
         if not self.connection.poll(SECONDS_STUCK):
             raise TimeoutError
-        answer = json.loads(
-            self.connection.recv_bytes()
-        )  # not by pickle: a decoder that was taken over must not run here
+        # Not by pickle: a decoder that a film has taken over must not run anything here.
+        answer = json.loads(self.connection.recv_bytes())
         return answer, self.connection.recv_bytes() if "height" in answer else b""
 
     def end(self) -> int:
