@@ -111,7 +111,12 @@ def test_other_backends_train_and_their_model_predicts_alike_on_tensorflow(folde
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "two_devices"),
-    [("tensorflow", {"LOGICAL_CPUS": "2"}), ("jax", {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"})],
+    [
+        ("tensorflow", {"LOGICAL_CPUS": "2"}),
+        # Each device waits in a thread for the other. With as many threads as a machine of two cores has, two that wait
+        # can keep the other device from starting: JAX then ends the process, as it once did.
+        ("jax", {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "PJRT_NPROC": "8"}),
+    ],
 )
 def test_two_devices_share_each_batch(folder, backend, two_devices):
     """With seven validation films, which do not fall into two equal parts."""
