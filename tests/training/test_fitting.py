@@ -58,6 +58,19 @@ def test_the_same_seed_gives_the_same_history_and_model(make_params, images, row
 
 
 @pytest.mark.slow
+def test_the_sums_of_gradients_do_not_depend_on_which_thread_was_first(make_params):
+    """Six steps of films large enough for TensorFlow's memory optimiser, which looks only at shapes that it knows."""
+    params = make_params(SMALL | {"clean.image_size": 128, "train.epochs": 2, "train.batch_size": 32})
+    films = np.random.default_rng(0).integers(0, 256, (104, 128, 128), dtype=np.uint8)
+    names = np.where(np.arange(96) % 3 == 0, "normal", "pneumonia")
+    rows = pd.DataFrame({"image": range(96), "class": names, "draws": 1, "augment": True, "weight": 1.0})
+    val = np.arange(96, 104), np.arange(8) % 2
+    first, again = (train(params, films, rows, val, lambda state: None) for _ in range(2))
+    for one, other in zip(first.model.get_weights(), again.model.get_weights(), strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.slow
 def test_another_seed_gives_another_model(make_params, images, rows, first_training):
     other = fit(make_params(SMALL | {"seed": 1, "train.epochs": 1}), images, rows)
     assert first_training[0].history["loss"][0] != other.history["loss"][0]

@@ -28,6 +28,10 @@ class TrainingBatches(keras.utils.PyDataset):
     Every batch has one shape, since a step is compiled anew for each: the last one of an epoch is filled up with films
     of weight 0, and the others' weights rise by as much, so that the mean loss is that of the films that are left.
 
+    Keras hands them to TensorFlow without saying how many films they have, and so it must stay: where TensorFlow knows,
+    it adds up three gradients or more of one tensor in the order in which its threads bring them, and two trainings
+    with one seed differ.
+
     Where several processes are each fed on their own, `shard`, `(number, count)`, says which of `count` equal shards of
     each batch this one gets.
     """
