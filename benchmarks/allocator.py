@@ -1,4 +1,4 @@
-"""Training steps with TensorFlow's own store of memory (TF_CPU_ALLOCATOR_USE_BFC=1, which `pneumonia` sets) and without.
+"""Training steps with TensorFlow keeping its memory (TF_CPU_ALLOCATOR_USE_BFC=1, which `pneumonia` sets) and without.
 
     python benchmarks/allocator.py [cnn resnet mobilenet_v2 efficientnet_lite …]
 

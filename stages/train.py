@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pneumonia.compilation import keep_compiled_programs
+from pneumonia.compilation import compile_seconds, keep_compiled_programs
 from pneumonia.errors import exit_on_user_error
 from pneumonia.outputs import whole_file
 from pneumonia.params.load import Params, load_params
@@ -69,7 +69,11 @@ def _facts(params: Params, trained: Trained) -> dict[str, str | float]:
 
 def _costs(trained: Trained) -> dict[str, str | float]:
     """What the training ran on, and how long: for MLflow alone."""
-    return {"device": trained.device, "training_seconds": round(float(trained.history["seconds"].sum()), 1)}
+    costs = {"device": trained.device, "training_seconds": round(float(trained.history["seconds"].sum()), 1)}
+    if compiled := compile_seconds():
+        logging.info("programs were compiled, or taken from the cache, for %.1f s", compiled)
+        costs["compile_seconds"] = round(compiled, 1)
+    return costs
 
 
 if __name__ == "__main__":

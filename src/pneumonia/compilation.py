@@ -5,10 +5,16 @@ a damaged file, or a folder that cannot be written, ends the training.
 """
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 
 import keras
 
 from pneumonia.params.paths import user_cache
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+"""JAX's event of a program that was compiled or taken from the cache."""
+
+_seconds: list[float] = []
 
 
 def keep_compiled_programs() -> None:
@@ -24,3 +30,23 @@ def keep_compiled_programs() -> None:
         jax.config.update("jax_compilation_cache_dir", str(user_cache() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **facts: _seconds.append(seconds) if event == COMPILED else None
+    )
+
+
+def compile_seconds() -> float:
+    """How long this process has compiled since `keep_compiled_programs`; 0 on backends other than JAX."""
+    return sum(_seconds)
+
+
+def on_the_processor() -> AbstractContextManager[object]:
+    """Within it JAX computes on the processor: first weights take some sixty small programs, quicker to compile there.
+
+    What it makes moves to the device with the first step that uses it.
+    """
+    if keras.backend.backend() != "jax":
+        return nullcontext()
+    import jax
+
+    return jax.default_device(jax.local_devices(backend="cpu")[0])

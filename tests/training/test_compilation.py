@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -24,11 +25,23 @@ jax.monitoring.register_event_listener(lambda event, **facts: events.update([eve
 from pneumonia.compilation import keep_compiled_programs
 keep_compiled_programs()
 """
-TELL = "print('HITS', events['cache_hits'], 'MISSES', events['cache_misses'])\n"
+TELL = """
+from pneumonia.compilation import compile_seconds
+print("HITS", events["cache_hits"], "MISSES", events["cache_misses"], "SECONDS", compile_seconds())
+"""
 
 
-def run(script: str, folder: Path, cache: Path) -> tuple[str, int, int]:
-    """What JAX says of its compilations, in a process of its own; how many programs its cache had, and had not."""
+class Run(NamedTuple):
+    """What JAX says of its compilations, how many programs its cache had and had not, and how long that took."""
+
+    said: str
+    hits: int
+    misses: int
+    seconds: float
+
+
+def run(script: str, folder: Path, cache: Path) -> Run:
+    """Run the `script` in a process of its own."""
     variables = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "KERAS_BACKEND": "jax"}
     variables |= {"PNEUMONIA_CACHE": str(cache), "JAX_LOG_COMPILES": "1"}
     done = subprocess.run(
@@ -40,8 +53,8 @@ def run(script: str, folder: Path, cache: Path) -> tuple[str, int, int]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    hits, misses = re.findall(r"HITS (\d+) MISSES (\d+)", done.stdout)[0]
-    return done.stderr, int(hits), int(misses)
+    hits, misses, seconds = re.findall(r"HITS (\d+) MISSES (\d+) SECONDS (\S+)", done.stdout)[0]
+    return Run(done.stderr, int(hits), int(misses), float(seconds))
 
 
 def compiled(said: str, step: str) -> int:
@@ -53,11 +66,12 @@ def test_each_step_is_compiled_once_and_by_the_next_process_not_at_all(tmp_path)
     """22 films in batches of 8, and 8 to validate on."""
     needs("jax")
     write_params(tmp_path / "params.yaml", CHANGES)
-    said, _, misses = run(SCRIPT, tmp_path, tmp_path / "cache")
-    assert (compiled(said, "train_step"), compiled(said, "test_step")) == (1, 1)
-    assert misses > 2
-    _, hits, misses = run(SCRIPT, tmp_path, tmp_path / "cache")
-    assert hits > 2 and misses == 0
+    first = run(SCRIPT, tmp_path, tmp_path / "cache")
+    assert (compiled(first.said, "train_step"), compiled(first.said, "test_step")) == (1, 1)
+    assert first.misses > 2
+    again = run(SCRIPT, tmp_path, tmp_path / "cache")
+    assert again.hits > 2 and again.misses == 0
+    assert 0 < again.seconds < first.seconds
 
 
 def test_a_cache_that_is_damaged_or_cannot_be_written_costs_time_and_nothing_else(tmp_path):

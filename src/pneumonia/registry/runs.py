@@ -29,7 +29,7 @@ FINISHED = "pneumonia.evaluated"
 MODEL = "pneumonia.model_sha256"
 """The tag of a run that says which file it trained: the same training gives the same file, whenever it is run."""
 
-COSTS = ("device", "training_seconds")
+COSTS = ("device", "training_seconds", "compile_seconds")
 """What a run knows of its training and the model's files do not."""
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from pneumonia.compilation import on_the_processor
 from pneumonia.errors import UserError
 from pneumonia.models.shared.building import Network, build_network
 from pneumonia.models.shared.head import find_head
@@ -83,7 +84,8 @@ def train(
     keras.config.set_dtype_policy(POLICIES[precision])
     with data_parallel() as shards:
         _check_batch_size(params.train.batch_size, shards)
-        network = build_network(params)
+        with on_the_processor():
+            network = build_network(params)
         if resumed:
             _require_weights(resumed.weights, network)
         agree(f"precision {precision}, weights {network.weights}, {len(resumed.rows) if resumed else 0} epochs done")

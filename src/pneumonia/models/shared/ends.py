@@ -27,10 +27,13 @@ STANDARDISED = Scale(
 
 
 def film_input(image_size: int, scale: Scale) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """A grey film (B, S, S, 1), 0 to 255, and the three channels (B, S, S, 3) that a network sees."""
+    """A grey film (B, S, S, 1), 0 to 255, and the three channels (B, S, S, 3) that a network sees.
+
+    They are scaled in float32, whatever the precision of the network: in bfloat16 1/255 alone is 0.4 % off.
+    """
     film = keras.Input((image_size, image_size, 1), name="film")
     channels = [
-        layers.Rescaling(factor, offset, name=f"scaled_{number}")(film)
+        layers.Rescaling(factor, offset, dtype="float32", name=f"scaled_{number}")(film)
         for number, (factor, offset) in enumerate(zip(*scale, strict=True))
     ]
     return film, layers.Concatenate(name="three_channels")(channels)
