@@ -30,9 +30,12 @@ def keep_compiled_programs() -> None:
         jax.config.update("jax_compilation_cache_dir", str(user_cache() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, seconds, **facts: _seconds.append(seconds) if event == COMPILED else None
-    )
+    jax.monitoring.register_event_duration_secs_listener(_note)
+
+
+def _note(event: str, duration_secs: float, **facts: str | int) -> None:
+    if event == COMPILED:
+        _seconds.append(duration_secs)
 
 
 def compile_seconds() -> float:
