@@ -11,31 +11,41 @@ from contextlib import suppress
 from pathlib import Path
 
 
-class Server:
-    """Its store and its artifacts are in `folder`."""
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+
+class Server:
+    """Its log is in `folder`, and so are its store and its artifacts where no others are given."""
+
+    def __init__(
+        self, folder: Path, store: str | None = None, artifacts: str | None = None, **environment: str
+    ) -> None:
+        self.folder, self.port = folder, free_port()
         folder.mkdir()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.store = store or f"sqlite:///{folder / 'server.db'}"
+        self.artifacts = artifacts or str(folder / "artifacts")
+        self.environment = os.environ | environment
         self.address = f"http://127.0.0.1:{self.port}"
         self.start()
 
     def start(self) -> None:
-        store, artifacts = f"sqlite:///{self.folder / 'server.db'}", str(self.folder / "artifacts")
         command = [
             sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1",
-            "--backend-store-uri", store, "--artifacts-destination", artifacts,
+            "--backend-store-uri", self.store, "--artifacts-destination", self.artifacts,
         ]  # fmt: skip
         with (self.folder / "log").open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self.folder, env=self.environment, start_new_session=True
+            )
         for _ in range(240):
             try:
                 urllib.request.urlopen(f"{self.address}/health").read()
                 return
             except OSError:
+                assert self.process.poll() is None, (self.folder / "log").read_text()
                 time.sleep(0.5)
 
     def kill(self) -> None:

@@ -1,5 +1,6 @@
 """A disk that is really full, in each stage and command: a small file system in memory, filled up."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from .small_repository import ENVIRONMENT, STAGES, Repository
@@ -88,7 +90,8 @@ def test_a_stage_on_a_full_disk_is_told_in_one_line_and_succeeds_when_there_is_r
 
 def test_a_store_on_a_full_disk_is_told_in_one_line(repository, disk):
     with full(disk, 0):
-        assert_told(run(repository, sys.executable, "stages/train.py"), "disk is full")
+        told = f"error: MLflow store sqlite:///{repository.root}/mlflow.db cannot be used: "
+        assert_told(run(repository, sys.executable, "stages/train.py"), f"{told}database or disk is full")
 
 
 def test_predict_and_export_on_a_full_disk_are_told_in_one_line(repository, disk):
@@ -100,6 +103,12 @@ def test_predict_and_export_on_a_full_disk_are_told_in_one_line(repository, disk
     assert (repository.root / "rows.csv").read_text() == "earlier"
     with full(disk, 0), (disk / "piped").open("wb") as piped:
         assert_told(run(repository, *predict, stdout=piped.fileno()), "or stdout: cannot be written (No space left")
+    with full(disk, 0):
+        done = run(repository, *predict, "--format", "csv", "--overlay", "drawn")
+    assert done.returncode == 1
+    [row] = pd.read_csv(io.StringIO(done.stdout)).to_dict("records")
+    assert 0 <= row["probability"] <= 1  # no prediction is lost for a picture
+    assert row["reason"].startswith("its picture cannot be written: drawn/")
     for form in ("onnx", "saved_model"):
         export = ["pneumonia", "export", film, *address, "--format", form, "--output", f"out/{form}"]
         (repository.root / "out").mkdir(exist_ok=True)

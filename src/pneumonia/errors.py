@@ -13,7 +13,9 @@ from pneumonia.names import printable
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where no byte more can be written: the disk is full, the user's share of it, or the file."""
 
-FULL_WORDS = re.compile("|".join([*map(os.strerror, FULL), r"\d+ requested and \d+ written", "disk is full"]))
+FULL_WORDS = re.compile(
+    "|".join([*map(os.strerror, FULL), r"\d+ requested and \d+ written", "database or disk is full"])
+)
 """What is left of it in the errors of libraries that keep no number: HDF5, TensorFlow, NumPy, SQLite."""
 
 

@@ -31,6 +31,7 @@ from pneumonia.registry.store import open_store
 from pneumonia.training.checkpoint import identity
 
 from ..mlflow_server import Server
+from ..shared_services import S3, need, postgresql, s3
 
 MODEL_FILE, TRAINING = Path("model.keras"), {"weights": "random", "precision": "float32"}
 HISTORY = pd.DataFrame({"epoch": [1.0, 2.0], "loss": [0.7, 0.5], "val_loss": [0.6, 0.4]})
@@ -152,6 +153,22 @@ with start_run(load_params(Path({params!r})), Path("data")) as run:
     print(run.info.run_id, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+@pytest.mark.slow
+def test_the_same_against_a_server_on_postgresql_and_an_object_store(repository, make_params, monkeypatch, tmp_path):
+    need("psycopg2", "boto3", "moto")
+    with postgresql() as database, s3() as objects:
+        running = Server(tmp_path / "server", database, "s3://films/runs", MLFLOW_S3_ENDPOINT_URL=objects, **S3)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", running.address)
+        try:
+            run_id = run_all(make_params())
+            assert_complete(run_id)
+            picture = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="reports/confusion.png"))
+            assert picture.read_bytes() == b"picture"
+        finally:
+            running.kill()
+    assert not (repository / "mlruns").exists()
 
 
 def test_a_run_whose_process_was_killed_is_marked_and_one_that_runs_is_not(repository, make_params, tmp_path):

@@ -8,7 +8,7 @@ import mlflow
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 from mlflow.exceptions import MlflowException
 
-from pneumonia.errors import UserError
+from pneumonia.errors import UserError, why_full
 
 BRIEFLY = {MLFLOW_HTTP_REQUEST_MAX_RETRIES.name: "1", MLFLOW_HTTP_REQUEST_TIMEOUT.name: "6"}
 """Tries after the first, and seconds each: 12 s for a server that hangs, where MLflow's own settings take minutes."""
@@ -50,6 +50,8 @@ def store_losses_told(remedy: str = "it may be started again") -> Iterator[None]
 
 def reason_of(error: BaseException) -> str:
     """Why a store cannot be used, in one line: MLflow wraps `Connection refused` in some hundred characters."""
+    if reason := why_full(error):
+        return reason
     if str(error).startswith("API request"):
         while (cause := error.__cause__ or error.__context__) is not None:
             error = cause

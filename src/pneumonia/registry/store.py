@@ -1,6 +1,7 @@
 """The MLflow store, opened: its database made, its experiment selected."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,8 @@ def open_store(experiment: str) -> MlflowClient:
     """
     store = store_address()
     mlflow.set_tracking_uri(store)
+    # It prints a traceback before it raises what is told in one line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # Several processes that migrate a fresh database at once break it, so the first one does it alone.
     with store_lock(), briefly():
         try:
