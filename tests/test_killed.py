@@ -25,17 +25,20 @@ CHANGES: dict[str, dict[str, Any]] = {
 """What makes a stage give other outputs than those of `SMALL`, so that a mixture would be seen."""
 
 WORST = [
-    ("download", "pathlib:Path.replace", 2),  # data/raw has been moved away
-    ("clean", "pathlib:Path.replace", 2),  # reports/clean has been moved away
     ("clean", "pathlib:Path.replace", 5),  # the reports are new, data/clean has been moved away
-    ("rebalance", "pathlib:Path.replace", 2),  # one of two files is new
-    ("train", "pneumonia.outputs:_replace", 2),  # the model is new, nothing else
     ("train", "pneumonia.registry.runs:log_training", 1),  # all files are new, the run does not know its model
     ("evaluate", "pneumonia.outputs:_replace", 5),  # half of the files are new
     ("evaluate", "pneumonia.registry.versions:_alias_and_reason", 1),  # registered, not decided
-    ("evaluate", "pneumonia.registry.runs:complete_run", 1),  # decided, not complete
 ]
 """A stage, a function, and in which of its calls the process is killed."""
+
+BAD = [
+    ("download", "pathlib:Path.replace", 2),  # data/raw has been moved away
+    ("clean", "pathlib:Path.replace", 2),  # reports/clean has been moved away
+    ("rebalance", "pathlib:Path.replace", 2),  # one of two files is new
+    ("train", "pneumonia.outputs:_replace", 2),  # the model is new, what is known of it is not
+    ("evaluate", "pneumonia.registry.runs:complete_run", 1),  # decided, not complete
+]
 
 KILLED = """
 import importlib, os, runpy, signal
@@ -102,8 +105,11 @@ def assert_no_ghosts(repository: Repository) -> None:
     assert all("decision" in version.tags for version in repository.mlflow().search_model_versions())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("stage", "target", "call"), WORST)
+@pytest.mark.parametrize(
+    ("stage", "target", "call"),
+    [pytest.param(*moment, marks=pytest.mark.slow) for moment in WORST]
+    + [pytest.param(*moment, marks=pytest.mark.endurance) for moment in BAD],
+)
 def test_a_stage_killed_at_its_worst_moment(repository, undisturbed, stage, target, call):
     expected, _ = undisturbed[stage]
     change(repository, stage)
