@@ -1,4 +1,4 @@
-# make repro | test | test-slow | test-all | ui | app | lint | bench: each first builds the environment in .venv, if it is not there yet.
+# make repro | test | test-slow | test-all | test-endurance | ui | app | lint | bench: each first builds the environment in .venv, if it is not there yet.
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -10,19 +10,22 @@ QUICKLY := --quiet --disable-pip-version-check --no-deps --no-compile
 # An environment holds the path of its folder: in one that was moved or copied it is made anew.
 $(shell test -s $(VENV)/ready && test "$$(cat $(VENV)/ready)" != "$(CURDIR)" && rm -r $(VENV))
 
-.PHONY: repro test test-slow test-all ui app lint bench
+.PHONY: repro test test-slow test-all test-endurance ui app lint bench
 repro: $(VENV)/ready
 	python -m pneumonia.params
 	dvc repro
 
 test: $(VENV)/ready
-	pytest -m "not slow"
+	pytest -m "not slow and not endurance"
 
 test-slow: $(VENV)/ready
 	pytest -m slow
 
 test-all: $(VENV)/ready
-	pytest
+	pytest -m "not endurance"
+
+test-endurance: $(VENV)/ready
+	pytest -m endurance
 
 ui: $(VENV)/ready
 	mlflow ui

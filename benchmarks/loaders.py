@@ -50,14 +50,15 @@ def pack_once(files: list[Path], params: Params, folder: Path) -> float:
     """Decode and pack the films as `clean` does; the seconds it took."""
     started = time.perf_counter()
     table = pd.DataFrame({"file": [str(file.relative_to(folder)) for file in files]})
-    pack(table, folder, folder / "images.npy", params)
+    pack(table, folder, folder / "pixels", params)
     return time.perf_counter() - started
 
 
 def ours(files: list[Path], params: Params, folder: Path) -> tuple[keras.Model, Any, Any]:
     names = [file.parent.name for file in files]
     rows = pd.DataFrame({"image": range(FILMS), "class": names, "draws": 1, "augment": True, "weight": 1.0})
-    feed = TrainingBatches(np.load(folder / "images.npy", mmap_mode="r"), rows, params)
+    images = np.memmap(folder / "pixels", np.uint8, "r", shape=(FILMS, SIZE, SIZE))
+    feed = TrainingBatches(images, rows, params)
     learner = make_learner(cnn.build(params.models.cnn, SIZE, 1, None), params.train, 0)
     return learner, feed, OneBatch(feed[0], STEPS)
 

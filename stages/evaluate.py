@@ -11,9 +11,11 @@ from pneumonia.errors import exit_on_user_error
 from pneumonia.evaluation.evaluate import evaluate
 from pneumonia.evaluation.report.card import render_card
 from pneumonia.evaluation.report.page import render_report
+from pneumonia.lifetime import end_with_dvc
 from pneumonia.models.shared.weights import read_network
-from pneumonia.outputs import whole_file
+from pneumonia.outputs import replaced_together
 from pneumonia.params.load import load_params
+from pneumonia.registry.outage import REPEAT, store_losses_told
 from pneumonia.registry.runs import complete_run, continue_run, log_evaluation
 from pneumonia.registry.store import open_store
 from pneumonia.registry.versions import register
@@ -30,13 +32,13 @@ def main() -> None:
     history = pd.read_csv(REPORTS / "history.csv")
     training = json.loads((MODELS / "training.json").read_text())
     open_store(params.tracking.experiment)  # fails before the reports are replaced where the store cannot be reached
-    evaluation = evaluate(model, params, DATA, history, training["weights"], MODELS, REPORTS)
     films = pd.read_csv(DATA / "split.csv", dtype=str, keep_default_na=False)
-    card = render_card(params, evaluation.decision, evaluation.intervals, evaluation.findings, films, training)
-    with whole_file(REPORTS / "model_card.md") as partial:
-        partial.write_text(card)
-    with whole_file(REPORTS / "report.html") as partial:
-        partial.write_text(render_report(evaluation, params, training, DATA, REPORTS))
+    with replaced_together(MODELS, REPORTS) as (models, reports):
+        evaluation = evaluate(model, params, DATA, history, training["weights"], models, reports)
+        card = render_card(params, evaluation.decision, evaluation.intervals, evaluation.findings, films, training)
+        (reports / "model_card.md").write_text(card)
+        page = render_report(evaluation, params, training, DATA, REPORTS, reports / "evaluation")
+        (reports / "report.html").write_text(page)
     with continue_run(MODELS / "model.keras", training, params, DATA, history) as run:
         log_evaluation(evaluation.metrics, evaluation.intervals, evaluation.findings, REPORTS)
         # Last, with all of the run logged: the next model is compared with a champion's predictions.
@@ -55,6 +57,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    end_with_dvc()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with exit_on_user_error():
+    with exit_on_user_error(), store_losses_told(REPEAT):
         main()

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from pneumonia.errors import exit_on_user_error
+from pneumonia.lifetime import end_with_dvc
 from pneumonia.params.load import load_params
 from pneumonia.preparation.rebalancing import rebalance
 
 if __name__ == "__main__":
+    end_with_dvc()
     with exit_on_user_error():
         rebalance(
             load_params(),

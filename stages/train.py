@@ -5,13 +5,17 @@ import logging
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from pneumonia.compilation import compile_seconds, keep_compiled_programs
 from pneumonia.errors import exit_on_user_error
-from pneumonia.outputs import whole_file
+from pneumonia.lifetime import end_with_dvc
+from pneumonia.outputs import replaced_together
 from pneumonia.params.load import Params, load_params
 from pneumonia.preparation.packed.films import open_images, read_boxes, read_part
-from pneumonia.registry.runs import log_epoch, log_training, resume_run, start_run
+from pneumonia.registry.epochs import epochs_logged
+from pneumonia.registry.outage import REPEAT, store_losses_told
+from pneumonia.registry.runs import log_training, resume_run, start_run
 from pneumonia.registry.store import open_store
 from pneumonia.training.batch_picture import plot_batch
 from pneumonia.training.checkpoint import Checkpoint, State, identity
@@ -38,23 +42,26 @@ def main() -> None:
 
     open_store(params.tracking.experiment)
     with resume_run(run_id, resumed.rows, params, DATA) if resumed and run_id else start_run(params, DATA) as run:
+        with epochs_logged(run.info.run_id) as log_epoch:
 
-        def on_epoch(state: State) -> None:
-            checkpoint.write(state, run.info.run_id)
-            log_epoch(state.rows[-1])
+            def on_epoch(state: State) -> None:
+                checkpoint.write(state, run.info.run_id)
+                log_epoch(state.rows[-1])
 
-        trained = train(params, images, rows, val, on_epoch, resumed, boxes)
-        facts = _facts(params, trained)
-        with whole_file(MODELS / "model.keras") as partial:
-            save_network(trained.model, partial)
+            trained = train(params, images, rows, val, on_epoch, resumed, boxes)
+            facts = _facts(params, trained)
+            _write(trained, facts, plot_batch(params, images, rows, boxes))
         log_training(facts | _costs(trained), MODELS / "model.keras")
-    with whole_file(REPORTS / "batch.png") as partial:
-        plot_batch(params, images, rows, boxes).savefig(partial, dpi=100)
-    with whole_file(REPORTS / "history.csv") as partial:
-        trained.history.drop(columns="seconds").to_csv(partial, index=False)
-    with whole_file(MODELS / "training.json") as partial:
-        partial.write_text(json.dumps(facts, indent=2) + "\n")
-    checkpoint.remove()
+    checkpoint.remove()  # last: what the store does not have yet is in it
+
+
+def _write(trained: Trained, facts: dict[str, str | float], first_batch: Figure) -> None:
+    """Write the outputs of the stage."""
+    with replaced_together(MODELS, REPORTS) as (models, reports):
+        save_network(trained.model, models / "model.keras")
+        first_batch.savefig(reports / "batch.png", dpi=100)
+        trained.history.drop(columns="seconds").to_csv(reports / "history.csv", index=False)
+        (models / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def _facts(params: Params, trained: Trained) -> dict[str, str | float]:
@@ -77,6 +84,7 @@ def _costs(trained: Trained) -> dict[str, str | float]:
 
 
 if __name__ == "__main__":
+    end_with_dvc()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with exit_on_user_error():
+    with exit_on_user_error(), store_losses_told(REPEAT):
         main()

@@ -15,11 +15,12 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "src" / "pneumonia"
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 
-# What reads parameters, spreads work, keeps compiled programs, reports mistakes and renames files cannot change what a
+# What reads parameters, spreads work, keeps compiled programs, reports mistakes, renames files and ends with its
+# parent cannot change what a
 # stage writes; parameters are tracked by their values, and the classes that follow from them are looked up by all.
 # Training only tells the registry of its epochs. Names of files become part of what download writes; other stages only
 # tell mistakes with them.
-PLUMBING = {"params", "workers.py", "errors.py", "outputs.py", "compilation.py"}
+PLUMBING = {"params", "workers.py", "errors.py", "outputs.py", "compilation.py", "lifetime.py"}
 PLUMBING_OF = {"download": {"annotations"}} | {
     stage: {"names.py"} for stage in ("inputs", "clean", "split", "evaluate")
 }

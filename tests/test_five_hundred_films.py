@@ -185,9 +185,8 @@ def test_each_bad_film_is_named_and_each_good_one_is_as_if_it_were_alone(folders
 
     def predictions(folder: Path, failing: bool) -> list[dict[str, Any]]:
         rows = tmp_path / "rows.json"
-        repository.run(
-            "pneumonia", "predict", str(folder), "--format", "json", "--output", str(rows), check=not failing
-        )
+        command = ["pneumonia", "predict", str(folder), "--model", "models:/pneumonia-binary/1", "--format", "json"]
+        repository.run(*command, "--output", str(rows), check=not failing)
         return json.loads(rows.read_text(encoding="utf-8"))
 
     expected = {number_of(row["file"]): row for row in predictions(plain, failing=False)}

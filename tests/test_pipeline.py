@@ -45,8 +45,11 @@ def test_one_command_makes_an_evaluated_registered_model(repository):
     made = ("confusion_test.png", "curves.png", "receptive_field.png", "receptive_field.csv")
     assert {f"reports/evaluation/{name}" for name in made} <= pictures
     assert "reports/batch.png" in {file.path for file in client.list_artifacts(run.info.run_id, "reports")}
-    champion = client.get_model_version_by_alias("pneumonia-binary", "champion")
-    assert champion.run_id == run.info.run_id
+    version = client.get_model_version("pneumonia-binary", "1")
+    assert version.run_id == run.info.run_id
+    alias, _, reason = version.tags["decision"].partition(": ")
+    assert version.aliases == [alias]
+    assert ("no better than chance" in reason) == (alias == "challenger")
 
 
 def test_a_second_repro_does_nothing(repository):
@@ -178,7 +181,8 @@ def test_all_stages_and_a_prediction_without_a_home_that_can_be_written(reposito
     runs = len(repository.mlflow_runs())
     repository.run("dvc", "repro", "--force", HOME="/proc/none")
     assert len(repository.mlflow_runs()) == runs + 1
-    rows = repository.run("pneumonia", "predict", "data/raw/images", "--format", "csv", HOME="/proc/none")
+    address = ("--model", "models:/pneumonia-binary/1")
+    rows = repository.run("pneumonia", "predict", "data/raw/images", *address, "--format", "csv", HOME="/proc/none")
     assert "patient0001" in rows
 
 
@@ -235,8 +239,7 @@ def test_queued_experiments_two_at_a_time_all_end_in_the_store(repository):
     )
     pictures = {file.path for file in client.list_artifacts(three.info.run_id, "reports/evaluation")}
     assert {"reports/evaluation/curves_bacterial.png", "reports/evaluation/confusion_test.png"} <= pictures
-    champion = client.get_model_version_by_alias("pneumonia-multiclass", "champion")
-    assert champion.run_id in {run.info.run_id for run in made}
+    assert set(client.get_registered_model("pneumonia-multiclass").aliases) <= {"champion", "challenger"}
 
 
 def test_a_killed_training_goes_on_from_its_last_epoch_and_ends_as_if_nothing_had_been(repository):
@@ -320,11 +323,11 @@ def test_boxes_are_learnt_scored_drawn_and_registered(repository):
     client = repository.mlflow()
     files = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "reports/evaluation")}
     assert {"boxes.png", "froc.png", "boxes.csv", "baselines.csv"} <= files
-    version = client.get_model_version_by_alias("pneumonia-localize", "champion")
+    version = client.get_model_version("pneumonia-localize", "1")
     assert version.run_id == run.info.run_id
 
     film = next((repository.root / "data" / "raw" / "images").iterdir())
-    rows = repository.run("pneumonia", "predict", str(film), "--model", "models:/pneumonia-localize@champion",
+    rows = repository.run("pneumonia", "predict", str(film), "--model", "models:/pneumonia-localize/1",
                             "--format", "csv", "--overlay", "drawn")  # fmt: skip
     assert "boxes" in rows
     assert [picture.suffix for picture in (repository.root / "drawn").iterdir()] == [".png"]

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +54,30 @@ def test_work_waits_for_a_slow_caller(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) <= window
     list(results)
     assert len(list(tmp_path.iterdir())) == window + 100
+
+
+ABANDONED = """
+import os, time
+from pneumonia.params.stages import Compute
+from pneumonia.workers import parallel_map
+def work(number):
+    time.sleep(0.01)
+    return os.getpid()
+for worker in parallel_map(work, range(100_000), Compute(scheduler="local", workers=2), "numbers"):
+    print(worker, flush=True)
+"""
+
+
+def test_no_worker_outlives_its_parent(tmp_path: Path) -> None:
+    script = tmp_path / "abandoned.py"
+    script.write_text(ABANDONED)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+        assert parent.stdout
+        assert int(parent.stdout.readline()) != parent.pid
+        parent.kill()
+        started = time.monotonic()
+        parent.stdout.read()  # until no process holds it any more: joblib's own workers wait for five minutes
+        assert time.monotonic() - started < 5
 
 
 def test_an_exception_reaches_the_caller() -> None:

@@ -1,5 +1,6 @@
 """One function over many items, on the cores of this machine or of a Dask cluster."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -8,6 +9,7 @@ import joblib
 from tqdm import tqdm
 
 from pneumonia.errors import UserError
+from pneumonia.lifetime import end_with
 from pneumonia.params.stages import Compute
 
 Item = TypeVar("Item")
@@ -51,7 +53,8 @@ def parallel_map(
 def _backend(compute: Compute) -> Iterator[int]:
     """Yield how many workers joblib is to use; inside the block it uses the Dask cluster's, if one was named."""
     if compute.scheduler == "local":
-        yield compute.workers
+        with joblib.parallel_config("loky", initializer=end_with, initargs=(os.getpid(),)):
+            yield compute.workers
         return
     from dask.distributed import Client  # here, since it takes a second and few use a cluster
 

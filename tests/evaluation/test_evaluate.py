@@ -174,7 +174,7 @@ def test_three_classes_give_a_probability_each_and_a_page_and_a_card(data, make_
     for name in metrics:
         assert rows.loc[("test", name), "value"] == pytest.approx(outcome.metrics["test"][name])
 
-    page = render_report(outcome, params, TRAINING, data, reports)
+    page = render_report(outcome, params, TRAINING, data, reports, reports / "evaluation")
     assert page.count("data:image/png;base64,") >= 10
     assert "http://" not in page.replace("http://www.w3.org", "") and 'src="/' not in page
     assert f"{outcome.intervals.set_index(['part', 'metric']).loc[('test', 'roc_auc'), 'value']:.3f}" in page

@@ -109,8 +109,11 @@ def test_a_copy_never_writes_into_the_original(project, monkeypatch):
     with pytest.raises(UserError, match=r"my project/mlruns, which is another project; .*`pneumonia relocate`"):
         train(copy)
     run_id = mlflow.MlflowClient().search_runs([open_experiment(copy)])[0].info.run_id
-    with pytest.raises(UserError, match="`pneumonia relocate`"):
-        resume_run(run_id, [{"epoch": 1}], None, Path("data"))
+    with (
+        pytest.raises(UserError, match="`pneumonia relocate`"),
+        resume_run(run_id, [{"epoch": 1}], None, Path("data")),
+    ):
+        pass
     assert files(project) == before
 
     ask("relocate")

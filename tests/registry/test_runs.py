@@ -2,11 +2,11 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,10 +17,11 @@ import pytest
 from mlflow import MlflowClient
 
 from pneumonia.errors import UserError
+from pneumonia.registry.epochs import log_epochs
+from pneumonia.registry.finding import find_model
 from pneumonia.registry.runs import (
     complete_run,
     continue_run,
-    log_epoch,
     log_evaluation,
     log_training,
     resume_run,
@@ -28,6 +29,9 @@ from pneumonia.registry.runs import (
 )
 from pneumonia.registry.store import open_store
 from pneumonia.training.checkpoint import identity
+
+from ..mlflow_server import Server
+from ..shared_services import S3, need, postgresql, s3
 
 MODEL_FILE, TRAINING = Path("model.keras"), {"weights": "random", "precision": "float32"}
 HISTORY = pd.DataFrame({"epoch": [1.0, 2.0], "loss": [0.7, 0.5], "val_loss": [0.6, 0.4]})
@@ -64,30 +68,9 @@ def repository(tmp_path, monkeypatch, empty_database):
 
 @pytest.fixture
 def server(tmp_path):
-    """A real `mlflow server` on this machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    store = tmp_path / "server"
-    store.mkdir()
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{store / 'server.db'}", "--artifacts-destination", str(store / "artifacts"),
-    ]  # fmt: skip
-    with (store / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=store)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{address}/health").read()
-                break
-            except OSError:
-                time.sleep(0.5)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
+    running = Server(tmp_path / "server")
+    yield running.address
+    running.kill()
 
 
 FIGURES = {part: {"roc_auc": 0.9, "accuracy": 0.8, "true_positives": 5} for part in ("val", "test")}
@@ -100,8 +83,7 @@ def run_all(params) -> str:
     client = open_store(params.tracking.experiment)
     assert client.get_experiment_by_name(params.tracking.experiment)
     with start_run(params, data):
-        for row in HISTORY.to_dict("records"):
-            log_epoch(row)
+        log_epochs(mlflow.active_run().info.run_id, HISTORY.to_dict("records"))
         log_training(TRAINING | {"device": "a CPU", "training_seconds": 12.5}, MODEL_FILE)
     with continue_run(MODEL_FILE, TRAINING, params, data, HISTORY) as run:
         log_evaluation(FIGURES, INTERVALS, ["It cheats."], Path("reports"))
@@ -142,12 +124,67 @@ def test_the_same_against_a_server(repository, make_params, server, monkeypatch)
     assert not (repository / "mlflow.db").exists()
 
 
-def test_a_server_that_does_not_answer_is_one_line(repository, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(UserError, match=r"MLflow store http://127.0.0.1:9 cannot be used") as error:
+@pytest.mark.parametrize("hangs", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_server_that_is_not_there_is_told_in_one_line_within_fifteen_seconds(repository, monkeypatch, hangs):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if hangs:
+            listener.listen()  # and never answers
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        for ask in (lambda: open_store("pneumonia"), lambda: find_model(MlflowClient(), address, "pneumonia-binary")):
+            started = time.monotonic()
+            with pytest.raises(UserError, match="timed out" if hangs else "Connection refused") as error:
+                ask()
+            assert time.monotonic() - started < 15
+            assert address in str(error.value)
+            assert "\n" not in str(error.value)
+            assert len(str(error.value)) < 160
+
+
+KILLED = """
+import os, signal, sys; sys.path[:0] = [{tests!r}]
+from pathlib import Path
+from pneumonia.params.load import load_params
+from pneumonia.registry.runs import start_run
+from pneumonia.registry.store import open_store
+open_store("pneumonia")
+with start_run(load_params(Path({params!r})), Path("data")) as run:
+    print(run.info.run_id, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_the_same_against_a_server_on_postgresql_and_an_object_store(repository, make_params, monkeypatch, tmp_path):
+    need("psycopg2", "boto3", "moto")
+    with postgresql() as database, s3() as objects:
+        running = Server(tmp_path / "server", database, "s3://films/runs", MLFLOW_S3_ENDPOINT_URL=objects, **S3)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", running.address)
+        try:
+            run_id = run_all(make_params())
+            assert_complete(run_id)
+            picture = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="reports/confusion.png"))
+            assert picture.read_bytes() == b"picture"
+        finally:
+            running.kill()
+    assert not (repository / "mlruns").exists()
+
+
+def test_a_run_whose_process_was_killed_is_marked_and_one_that_runs_is_not(repository, make_params, tmp_path):
+    params = make_params()
+    code = KILLED.format(tests=str(Path(__file__).parents[2]), params=str(tmp_path / "params.yaml"))
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    killed = done.stdout.splitlines()[-1]
+    mlflow.set_tracking_uri(f"sqlite:///{repository / 'mlflow.db'}")
+    assert MlflowClient().get_run(killed).info.status == "RUNNING"
+    client = open_store("pneumonia")
+    assert client.get_run(killed).info.status == "KILLED"
+    with start_run(params, Path("data")) as run:
         open_store("pneumonia")
-    assert "\n" not in str(error.value)
+        assert client.get_run(run.info.run_id).info.status == "RUNNING"
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
 
 
 def test_an_evaluated_run_is_never_changed(repository, make_params):
@@ -259,19 +296,18 @@ def test_a_store_whose_folder_is_sealed_or_gone_is_one_line(repository, monkeypa
     assert not (repository / "gone").exists()
 
 
-def test_a_killed_run_is_continued_and_its_last_epoch_is_logged(repository, make_params):
-    params, data = make_params(), Path("data")
-    client = open_store("pneumonia")
-    run = start_run(params, data)
-    rows = HISTORY.to_dict("records")
-    log_epoch(rows[0])  # killed before the second was
-    mlflow.end_run("FAILED")
+def test_a_killed_run_is_continued_and_the_epochs_that_it_lacks_are_logged(repository, make_params):
+    params, data, client = make_params(), Path("data"), open_store("pneumonia")
+    rows = [{"epoch": epoch, "loss": 1 / epoch, "val_loss": 2 / epoch} for epoch in (1, 2, 3, 4, 5)]
+    with pytest.raises(RuntimeError), start_run(params, data) as run:
+        log_epochs(run.info.run_id, [rows[0], rows[2]])  # the store was away in the second, fourth and fifth
+        raise RuntimeError
     with resume_run(run.info.run_id, rows, params, data) as resumed:
         pass
     assert resumed.info.run_id == run.info.run_id
     history = client.get_metric_history(run.info.run_id, "epoch/val_loss")
-    assert [(metric.step, metric.value) for metric in history] == [(1, 0.6), (2, 0.4)]
-    assert client.get_run(run.info.run_id).data.tags["pneumonia.resumed_after_epoch"] == "2"
+    assert sorted((metric.step, metric.value) for metric in history) == [(n, 2 / n) for n in (1, 2, 3, 4, 5)]
+    assert client.get_run(run.info.run_id).data.tags["pneumonia.resumed_after_epoch"] == "5"
 
 
 @pytest.mark.parametrize(

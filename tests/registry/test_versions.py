@@ -1,6 +1,7 @@
 """On a real registry: who becomes champion, and how it is moved by hand."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ from pneumonia.registry.run_comparison import compare_runs
 from pneumonia.registry.runs import log_evaluation, start_run
 from pneumonia.registry.store import open_store
 
-from ..small_classifier import localising, spot_localiser, write_classifier
+from ..small_classifier import localising, png, spot_localiser, thorax, write_classifier
 
 NAME = "pneumonia-binary"
 
@@ -128,7 +129,7 @@ def test_the_champion_moves_only_when_the_paired_comparison_favours_the_newcomer
 def test_real_films_replace_generated_ones_unless_at_chance_and_other_films_challenge(repository, make_params):
     evaluated(make_params(), 2.0)
     assert (
-        "is challenger: version 1 knew generated films only, but this one may be no better than chance"
+        "is challenger: it may be no better than chance, validation AUC 0.9000 (0.5000 to 0.9500)"
         in (evaluated(make_params({"dataset": "kermany"}), 0.0)[1])
     )
     assert (
@@ -170,6 +171,42 @@ def test_of_two_runs_that_finish_at_once_one_wins(repository, make_params, tmp_p
     assert "is challenger: validation AUC" in other
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
     assert set(MlflowClient().get_registered_model(NAME).aliases) == {"champion", "challenger"}
+
+
+KILLED = """
+import os, signal, sys; sys.path[:0] = [{tests!r}]
+from pathlib import Path
+from pneumonia.params.load import load_params
+from pneumonia.registry import versions
+from tests.registry.test_versions import evaluated
+versions._alias_and_reason = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+evaluated(load_params(Path({params!r})), 1.0)
+"""
+
+
+def test_a_version_whose_evaluation_was_killed_before_it_was_decided_says_so(repository, make_params, tmp_path):
+    params = make_params()
+    code = KILLED.format(tests=str(Path(__file__).parents[2]), params=str(tmp_path / "params.yaml"))
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    assert "version 2 is champion: there was none" in evaluated(params, 1.0)[1]
+    client = MlflowClient()
+    killed = client.get_model_version(NAME, "1")
+    assert (killed.tags["decision"], killed.aliases) == ("none: its evaluation was killed", [])
+    assert client.get_run(killed.run_id).info.status == "KILLED"
+
+
+def test_a_model_that_may_be_no_better_than_chance_is_no_champion_and_predict_says_why(repository, make_params):
+    assert "version 1 is challenger: it may be no better than chance" in evaluated(make_params(), 0.0)[1]
+    Path("film.png").write_bytes(png(thorax(0)))
+    said = CliRunner().invoke(app, ["predict", "film.png"])
+    assert said.exit_code == 1
+    assert (
+        f"error: {NAME} has no alias 'champion'; it has challenger; no version was found better than chance yet, "
+        in (said.stderr)
+    )
+    versions.promote(NAME, "1")  # by hand it may
+    assert "version 2 is challenger: it may be no better than chance" in evaluated(make_params(), 0.0, seed=1)[1]
+    assert champion() == "1"
 
 
 def test_two_runs_are_compared_by_id_or_name(repository, make_params):

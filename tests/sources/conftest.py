@@ -13,11 +13,16 @@ from pneumonia.params.stages import Compute
 
 @dataclass
 class WebServer:
-    """`files` are served by path; of those in `cut_off` only half is sent, though the header promises the whole."""
+    """`files` are served by path. Of those in `cut_off` and `stalled` only 30 % is sent, though the header promises the
+    whole; then the connection is closed, or stays as it is. What is in `circling` is always said to be elsewhere.
+    """
 
     url: str
     files: dict[str, bytes] = field(default_factory=dict)
     cut_off: set[str] = field(default_factory=set)
+    stalled: set[str] = field(default_factory=set)
+    circling: set[str] = field(default_factory=set)
+    over: threading.Event = field(default_factory=threading.Event)
     requests: Counter[str] = field(default_factory=Counter)
 
 
@@ -27,6 +32,11 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
         def do_GET(self) -> None:
             path = self.path.lstrip("/")
             server.requests[path] += 1
+            if path in server.circling:
+                self.send_response(302)
+                self.send_header("Location", self.path)
+                self.end_headers()
+                return
             if path not in server.files:
                 self.send_error(404)
                 return
@@ -34,7 +44,10 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body[: len(body) // 2] if path in server.cut_off else body)
+            cut = path in server.cut_off | server.stalled
+            self.wfile.write(body[: len(body) * 3 // 10] if cut else body)
+            if path in server.stalled:
+                server.over.wait()
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing: pytest shows what the code under test writes to stderr."""
@@ -45,6 +58,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
+        server.over.set()
         http.shutdown()
         thread.join()
 

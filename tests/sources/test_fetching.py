@@ -7,9 +7,10 @@ import pytest
 
 from pneumonia.errors import UserError
 from pneumonia.params.paths import user_cache
+from pneumonia.sources.shared import fetching
 from pneumonia.sources.shared.fetching import Download, fetch_file, provenance
 
-BODY = bytes(range(256)) * 8192  # 2 MiB, more than one chunk
+BODY = bytes(range(256)) * 32768  # 8 MiB, some chunks
 SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
@@ -46,10 +47,27 @@ def test_a_damaged_file_in_the_cache_is_transferred_again(web, tmp_path):
 def test_an_interrupted_transfer_leaves_nothing_and_the_next_one_succeeds(web, tmp_path):
     web.files["films.zip"] = BODY
     web.cut_off.add("films.zip")
-    assert "broke off" in message_of(published(web.url), tmp_path)
+    assert "broke off after 2,097,152 bytes" in message_of(published(web.url), tmp_path)
     assert films_in(tmp_path) == []
     web.cut_off.clear()
     assert fetch_file(published(web.url), tmp_path).read_bytes() == BODY
+
+
+def test_a_transfer_that_stalls_is_given_up_and_the_next_one_succeeds(web, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "_TIMEOUT", 0.5)
+    web.files["films.zip"] = BODY
+    web.stalled.add("films.zip")
+    told = "films.zip: the transfer stalled after 2,097,152 bytes: none came for 0.5 s; run it again"
+    assert message_of(published(web.url), tmp_path).endswith(told)
+    assert films_in(tmp_path) == []
+    web.stalled.clear()
+    assert fetch_file(published(web.url), tmp_path).read_bytes() == BODY
+
+
+def test_a_file_that_is_always_elsewhere_is_told_as_such(web, tmp_path):
+    web.circling.add("films.zip")
+    assert "Exceeded 30 redirects" in message_of(published(web.url), tmp_path)
+    assert films_in(tmp_path) == []
 
 
 def test_what_a_killed_process_left_behind_is_replaced(web, tmp_path):
@@ -75,7 +93,7 @@ def test_another_file_than_the_published_one_is_refused(web, tmp_path):
     message = message_of(published(web.url), tmp_path)
     assert SHA256 in message and hashlib.sha256(web.files["films.zip"]).hexdigest() in message
     web.files["films.zip"] = b"<html>Please log in</html>"
-    assert "26 bytes; the published file has 2,097,152" in message_of(published(web.url), tmp_path)
+    assert "26 bytes; the published file has 8,388,608" in message_of(published(web.url), tmp_path)
     assert films_in(tmp_path) == []
 
 

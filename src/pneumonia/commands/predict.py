@@ -101,7 +101,7 @@ def _write_overlay(predictor: "Predictor", prediction: "Prediction", file: Path,
         film = read_radiograph(file).pixels
         with whole_file(picture) as partial:
             Image.fromarray(show_evidence(predictor, prediction, film, film)).save(partial)
-    except (OSError, UnreadableRadiograph) as error:
+    except (OSError, UserError, UnreadableRadiograph) as error:
         return f"its picture cannot be written: {getattr(error, 'strerror', None) or error}"
     return None
 

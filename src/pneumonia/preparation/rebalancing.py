@@ -25,10 +25,10 @@ def rebalance(params: Params, split: Path, out: Path, plot: Path) -> None:
     films = pd.read_csv(split, dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] == "train"].reset_index(drop=True)
     rows = draw_rows(films, method, params.seed)
-    with whole_file(plot) as partial:
-        plot_classes(films, rows, method).savefig(partial, dpi=100)
-    with whole_file(out) as partial:
-        rows[COLUMNS].to_csv(partial, index=False)
+    with whole_file(out) as table:
+        rows[COLUMNS].to_csv(table, index=False)
+        with whole_file(plot) as picture:
+            plot_classes(films, rows, method).savefig(picture, dpi=100)
 
 
 def draw_rows(films: pd.DataFrame, method: str, seed: int) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from mlflow.store.entities import PagedList
 
 from pneumonia.errors import UserError, few
 from pneumonia.registry.address import ANEW
+from pneumonia.registry.outage import briefly, reason_of
 
 Entity = TypeVar("Entity")
 
@@ -37,12 +38,12 @@ def find_model(client: MlflowClient, store: str, name: str) -> RegisteredModel:
         UserError: there is none (then the names most like it are told), or the registry cannot be read.
     """
     try:
-        return client.get_registered_model(name)
+        with briefly():
+            return client.get_registered_model(name)
     # A store can be wrong in as many ways as there are databases, drivers and networks.
     except Exception as error:
         if not _is_unknown(error):
-            reason = str(error).strip().partition("\n")[0]
-            raise UserError(f"{store} is no registry that can be read: {reason}") from error
+            raise UserError(f"{store} is no registry that can be read: {reason_of(error)}") from error
     names = [model.name for model in every(client.search_registered_models)]
     if not names:
         raise UserError(f"the registry at {store} is empty; {ANEW}")

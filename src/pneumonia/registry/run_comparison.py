@@ -15,6 +15,7 @@ from pneumonia.evaluation.comparison import TABLES, Predictions, compare
 from pneumonia.params.load import load_params
 from pneumonia.registry.address import existing_store
 from pneumonia.registry.finding import every
+from pneumonia.registry.outage import briefly, store_losses_told
 from pneumonia.registry.places import refuse_absent
 
 
@@ -35,9 +36,10 @@ def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
     """The run whose id is or begins with `named`, or the finished run whose name or DVC experiment that is.
 
     Raises:
-        UserError: there is none, or more than one.
+        UserError: there is none, or more than one, or the store does not answer.
     """
-    known = client.get_experiment_by_name(experiment)
+    with briefly(), store_losses_told():
+        known = client.get_experiment_by_name(experiment)
     runs = list(every(partial(client.search_runs, [known.experiment_id]))) if known else []
     for is_named in (
         lambda run: run.info.run_id == named,

@@ -4,6 +4,8 @@ import logging
 import math
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,10 @@ from mlflow.exceptions import MlflowException
 
 from pneumonia.outputs import fingerprint
 from pneumonia.params.load import Params
+from pneumonia.registry.epochs import log_epochs, log_missing_epochs
 from pneumonia.registry.finding import every
+from pneumonia.registry.ghosts import PROCESS, this_process
+from pneumonia.registry.outage import briefly
 from pneumonia.registry.places import refuse_foreign
 
 log = logging.getLogger(__name__)
@@ -33,39 +38,51 @@ COSTS = ("device", "training_seconds", "compile_seconds")
 """What a run knows of its training and the model's files do not."""
 
 
-def start_run(params: Params, data: Path) -> mlflow.ActiveRun:
-    """Start a run, to be used in a `with` block, with its parameters, its data and what started it.
+@contextmanager
+def start_run(params: Params, data: Path) -> Iterator[Run]:
+    """Start a run for the block, with its parameters, its data and what started it.
 
     `data` holds `clean/images.npy` and `split.csv`.
     """
     experiment_name = os.environ.get("DVC_EXP_NAME")
     name = f"{params.model}-{params.dataset}-{params.task}" + (f" {experiment_name}" if experiment_name else "")
-    run = mlflow.start_run(run_name=name, tags=_tags(params))
-    mlflow.log_params(_flat_params(params))
-    split = pd.read_csv(data / "split.csv", dtype={"patient": str}, keep_default_na=False)
-    digest = fingerprint([data / "clean" / "images.npy", data / "split.csv"])
-    for part, context in (("train", "training"), ("val", "validation"), ("test", "testing")):
-        films = split.loc[split["part"] == part, ["file", "patient", "label", "class"]]
-        dataset = from_pandas(films, targets="class", name=f"{params.dataset}-{part}", digest=digest[:16])
-        mlflow.log_input(dataset, context=context)
-    return run
+    with _until_the_end(mlflow.start_run(run_name=name, tags=_tags(params))) as run:
+        mlflow.log_params(_flat_params(params))
+        split = pd.read_csv(data / "split.csv", dtype={"patient": str}, keep_default_na=False)
+        digest = fingerprint([data / "clean" / "images.npy", data / "split.csv"])
+        for part, context in (("train", "training"), ("val", "validation"), ("test", "testing")):
+            films = split.loc[split["part"] == part, ["file", "patient", "label", "class"]]
+            dataset = from_pandas(films, targets="class", name=f"{params.dataset}-{part}", digest=digest[:16])
+            mlflow.log_input(dataset, context=context)
+        yield run
 
 
-def resume_run(run_id: str, rows: list[dict[str, float]], params: Params, data: Path) -> mlflow.ActiveRun:
-    """Continue the run of a training that was killed after `rows`, to be used in a `with` block.
+@contextmanager
+def resume_run(run_id: str, rows: list[dict[str, float]], params: Params, data: Path) -> Iterator[Run]:
+    """Continue, for the block, the run of a training that was killed after `rows`.
 
-    The last row may not have been logged, so it is logged now. A run that is gone is made anew.
+    The rows that it lacks are logged now. A run that is gone is made anew.
     """
-    if _is_open(run_id):
-        run = _go_on(run_id)
-    else:
+    is_open = _is_open(run_id)
+    if not is_open:
         log.warning("run %s cannot be gone on with, so this is a new one", run_id)
-        run = start_run(params, data)
-        for row in rows[:-1]:
-            log_epoch(row)
-    log_epoch(rows[-1])
-    mlflow.set_tag("pneumonia.resumed_after_epoch", int(rows[-1]["epoch"]))
-    return run
+    with _go_on(run_id) if is_open else start_run(params, data) as run:
+        log_missing_epochs(run.info.run_id, rows)
+        mlflow.set_tag("pneumonia.resumed_after_epoch", int(rows[-1]["epoch"]))
+        yield run
+
+
+@contextmanager
+def _until_the_end(run: Run) -> Iterator[Run]:
+    """End an active run with the block, as failed where an exception leaves it, whatever the store says."""
+    try:
+        mlflow.set_tag(PROCESS, this_process())
+        yield run
+    except BaseException:
+        with briefly(), suppress(MlflowException):
+            mlflow.end_run("FAILED")
+        raise
+    mlflow.end_run()
 
 
 def _is_open(run_id: str) -> bool:
@@ -78,15 +95,18 @@ def _is_open(run_id: str) -> bool:
     return run.info.lifecycle_stage == "active" and FINISHED not in run.data.tags
 
 
-def _go_on(run_id: str) -> mlflow.ActiveRun:
+@contextmanager
+def _go_on(run_id: str) -> Iterator[Run]:
     refuse_foreign(MlflowClient().get_run(run_id).info.artifact_uri, mlflow.get_tracking_uri())
-    return mlflow.start_run(run_id=run_id)
+    with _until_the_end(mlflow.start_run(run_id=run_id)) as run:
+        yield run
 
 
+@contextmanager
 def continue_run(
     model: Path, training: dict[str, Any], params: Params, data: Path, history: pd.DataFrame
-) -> mlflow.ActiveRun:
-    """Continue the run that trained `model`, or make it anew, to be used in a `with` block.
+) -> Iterator[Run]:
+    """Continue the run that trained `model`, or make it anew, for the block.
 
     It is found by the content of the file. It is made anew, from the `history` and the facts of the `training`, where
     the store does not hold it (a clone that pulled the cache has the model, not the store), and where it is complete
@@ -95,20 +115,22 @@ def continue_run(
     runs = _runs_that_trained(model, params)
     for run in runs:
         if FINISHED not in run.data.tags:
-            return _go_on(run.info.run_id)
+            with _go_on(run.info.run_id) as continued:
+                yield continued
+            return
     why_anew = "its evaluation was complete" if runs else "it was not in this store"
     log.warning("a new run for the model, since the one that trained it is none to go on with: %s", why_anew)
-    anew = start_run(params, data)
-    mlflow.set_tag("pneumonia.made_anew", why_anew)
-    costs: dict[str, Any] = {}
-    if runs:
-        mlflow.set_tag("pneumonia.trained_in", runs[0].info.run_id)
-        known = runs[0].data.tags | runs[0].data.metrics
-        costs = {name: known[name] for name in COSTS if name in known}
-    for row in history.to_dict("records"):
-        log_epoch({str(key): float(value) for key, value in row.items()})
-    log_training(training | costs, model)
-    return anew
+    with start_run(params, data) as anew:
+        mlflow.set_tag("pneumonia.made_anew", why_anew)
+        costs: dict[str, Any] = {}
+        if runs:
+            mlflow.set_tag("pneumonia.trained_in", runs[0].info.run_id)
+            known = runs[0].data.tags | runs[0].data.metrics
+            costs = {name: known[name] for name in COSTS if name in known}
+        rows = history.to_dict("records")
+        log_epochs(anew.info.run_id, ({str(key): float(value) for key, value in row.items()} for row in rows))
+        log_training(training | costs, model)
+        yield anew
 
 
 def _runs_that_trained(model: Path, params: Params) -> list[Run]:
@@ -119,18 +141,6 @@ def _runs_that_trained(model: Path, params: Params) -> list[Run]:
     found = list(every(partial(client.search_runs, [known.experiment_id], filters))) if known else []
     name = os.environ.get("DVC_EXP_NAME")
     return sorted(found, key=lambda run: run.data.tags.get("dvc.experiment") != name)
-
-
-def log_epoch(row: dict[str, float]) -> None:
-    """Log a row of the history as `epoch/…` metrics at the step of its epoch.
-
-    A server that does not answer costs the row and not the training: `history.csv` has it.
-    """
-    metrics = {f"epoch/{name}": value for name, value in row.items() if name != "epoch"}
-    try:
-        mlflow.log_metrics(metrics, step=int(row["epoch"]))
-    except MlflowException as error:
-        log.warning("epoch %d was not logged: %s", int(row["epoch"]), str(error).partition("\n")[0])
 
 
 def log_training(facts: dict[str, Any], model: Path) -> None:

@@ -1,6 +1,7 @@
 """The MLflow store, opened: its database made, its experiment selected."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from mlflow.exceptions import MlflowException
 
 from pneumonia.errors import UserError
 from pneumonia.registry.address import database, repository, store_address
+from pneumonia.registry.ghosts import mark_killed_runs
+from pneumonia.registry.outage import briefly, reason_of
 from pneumonia.registry.places import refuse_foreign
 
 
@@ -46,13 +49,17 @@ def store_lock() -> Iterator[None]:
 def open_store(experiment: str) -> MlflowClient:
     """Connect to `MLFLOW_TRACKING_URI`, or else to `mlflow.db` in the main repository, and select the experiment.
 
+    Runs in it whose process was killed are marked as such.
+
     Raises:
         UserError: the store cannot be used, or its artifacts belong to another folder (see `places`).
     """
     store = store_address()
     mlflow.set_tracking_uri(store)
+    # It prints a traceback before it raises what is told in one line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # Several processes that migrate a fresh database at once break it, so the first one does it alone.
-    with store_lock():
+    with store_lock(), briefly():
         try:
             client = MlflowClient()
             known = client.get_experiment_by_name(experiment)
@@ -62,13 +69,12 @@ def open_store(experiment: str) -> MlflowClient:
                 # Stored once and for all: a relative place would be looked for in each experiment's copy.
                 location = None if store.startswith("http") else (repository() / "mlruns").as_uri()
                 _create_experiment(client, experiment, location)
-            mlflow.set_experiment(experiment)
+            mark_killed_runs(client, mlflow.set_experiment(experiment).experiment_id)
         except UserError:
             raise
         # A store's address can be wrong in as many ways as there are databases, drivers and networks.
         except Exception as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise UserError(f"MLflow store {mlflow.get_tracking_uri()} cannot be used: {reason}") from error
+            raise UserError(f"MLflow store {mlflow.get_tracking_uri()} cannot be used: {reason_of(error)}") from error
     return client
 
 

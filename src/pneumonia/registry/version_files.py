@@ -60,5 +60,7 @@ def _find_version(client: "MlflowClient", store: str, name: str, alias: str | No
     if version is not None:
         return str(find_version(client, name, version).version)
     if alias not in model.aliases:
-        raise UserError(f"{name} has no alias {alias!r}; it has {few(sorted(model.aliases))}")
+        none = "; no version was found better than chance yet, and `pneumonia promote` makes one champion by hand"
+        remark = none if alias == "champion" else ""
+        raise UserError(f"{name} has no alias {alias!r}; it has {few(sorted(model.aliases))}{remark}")
     return str(model.aliases[alias])

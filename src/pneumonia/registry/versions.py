@@ -14,8 +14,10 @@ from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.params.load import Params
 from pneumonia.registry.address import existing_store
 from pneumonia.registry.finding import find_model, find_version
+from pneumonia.registry.ghosts import mark_undecided_versions
 from pneumonia.registry.pyfunc_model import log_radiograph_model
 from pneumonia.registry.run_comparison import read_predictions
+from pneumonia.registry.runs import FINISHED
 from pneumonia.registry.store import store_lock
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -31,9 +33,10 @@ def register(params: Params, evaluation: Evaluation, card: str, data: Path, mode
     """Log the classifier in `models` to the active run, register it as `pneumonia-<task>`, and give it its alias.
 
     Returns the decision and its reason, which is also a tag of the version; `card` is its description. The version
-    becomes champion where there is none, or where the champion knew generated films only and this one is better than
-    chance on real ones. On the same validation films it becomes champion if the 95 % interval of the paired difference
-    in AUC (for localisers, in mean average precision) is above 0. Else it becomes challenger.
+    becomes champion only if it is better than chance on validation films. Then it does so where there is none, or where
+    the champion knew generated films only and this one real ones. On the same validation films it becomes champion if
+    the 95 % interval of the paired difference in AUC (for localisers, in mean average precision) is above 0. Else it
+    becomes challenger.
     """
     name = f"pneumonia-{params.task}"
     logged = log_radiograph_model(models, "model", registered_model_name=name)
@@ -43,6 +46,7 @@ def register(params: Params, evaluation: Evaluation, card: str, data: Path, mode
     predictions = Predictions.read([reports / name for name in TABLES if (reports / name).is_file()])
     # One at a time: if two runs finish at once, the second is compared with the first.
     with store_lock():
+        mark_undecided_versions(client, name, version, str(logged.run_id), FINISHED)
         alias, reason = _alias_and_reason(_champion(client, name), tags, predictions, evaluation.intervals)
         for key, value in {**tags, "decision": f"{alias}: {reason}"}.items():
             client.set_model_version_tag(name, version, key, value)
@@ -157,15 +161,20 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
 def _alias_and_reason(
     champion: ModelVersion | None, tags: dict[str, str], predictions: Predictions, intervals: pd.DataFrame
 ) -> tuple[str, str]:
-    """The alias of a newcomer with these `tags`, `predictions` and `intervals`, and why."""
+    """The alias of a newcomer with these `tags`, `predictions` and `intervals`, and why.
+
+    One that may be no better than chance on validation films is never champion.
+    """
+    by_hand = "`pneumonia promote` moves the alias by hand"
+    auc = intervals.set_index(["part", "metric"]).loc[("val", "roc_auc")]
+    if not auc["low"] > 0.5:
+        told = f"validation AUC {auc['value']:.4f} ({auc['low']:.4f} to {auc['high']:.4f})"
+        return CHALLENGER, f"it may be no better than chance, {told}; {by_hand}"
     if champion is None:
         return CHAMPION, "there was none"
     theirs, name = champion.tags, f"version {champion.version}"
-    by_hand = "`pneumonia promote` moves the alias by hand"
     if (theirs.get("dataset"), theirs.get("validation_films")) != (tags["dataset"], tags["validation_films"]):
         if theirs.get("dataset") == "phantom" and tags["dataset"] != "phantom":
-            if not intervals.set_index(["part", "metric"]).at[("val", "roc_auc"), "low"] > 0.5:
-                return CHALLENGER, f"{name} knew generated films only, but this one may be no better than chance"
             return CHAMPION, f"{name} knew generated films only, this one {tags['dataset']}"
         return CHALLENGER, f"{name} was validated on other films, of {theirs.get('dataset')}; {by_hand}"
     try:

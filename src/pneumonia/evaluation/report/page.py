@@ -31,8 +31,10 @@ class Section:
     pictures: list[tuple[str, str]] = field(default_factory=list)
 
 
-def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any], data: Path, reports: Path) -> str:
-    """The page, HTML, from what `evaluate` found and wrote in `reports`.
+def render_report(
+    evaluation: Evaluation, params: Params, facts: dict[str, Any], data: Path, reports: Path, folder: Path
+) -> str:
+    """The page, HTML, from what `evaluate` found and wrote in `folder`, and earlier stages in `reports`.
 
     `facts` are those of the training (`models/training.json`), `data` holds `split.csv`.
     """
@@ -51,16 +53,15 @@ def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any],
         headlines=headlines,
         findings=evaluation.findings,
         suspicious=SUSPICIOUS,
-        sections=_sections(evaluation, facts, data, reports),
+        sections=_sections(evaluation, facts, data, reports, folder),
         params=yaml.safe_dump(_used(params), sort_keys=False),
     )
 
 
-def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports: Path) -> list[Section]:
-    folder = reports / "evaluation"
+def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports: Path, folder: Path) -> list[Section]:
     return [
         _data(data, reports),
-        _training(facts, reports),
+        _training(facts, reports, folder),
         _metrics(evaluation, folder),
         *([_boxes(evaluation, folder)] if evaluation.decision.localization else []),
         *_probabilities(evaluation, folder),
@@ -89,9 +90,8 @@ def _data(data: Path, reports: Path) -> Section:
     )
 
 
-def _training(facts: dict[str, Any], reports: Path) -> Section:
+def _training(facts: dict[str, Any], reports: Path, folder: Path) -> Section:
     what = pd.DataFrame(list(facts.items()), columns=["what", "value"])
-    folder = reports / "evaluation"
     return Section(
         "Model and training",
         tables=[("what it is; what it cost is in its MLflow run", what)],

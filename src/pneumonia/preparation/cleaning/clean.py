@@ -41,45 +41,47 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
     films = read_index(raw).sort_values("file", ignore_index=True)
     raw = raw.resolve()  # workers of a cluster have a working directory of their own
     with whole_directory(out) as directory:
-        unsorted = directory / "unsorted.npy"
+        unsorted = directory / "unsorted"
         packed, reasons = pack(films, raw, unsorted, params)
         reasons |= find_duplicates(packed, raw, params.compute)
         rejected = films.loc[sorted(reasons), ["file"]].assign(reason=[reasons[row] for row in sorted(reasons)])
         _refuse_too_many(rejected, len(films), params.clean.max_rejected)
 
         kept = packed.drop(index=list(reasons), errors="ignore")
-        _copy_rows(unsorted, kept["packed_row"].tolist(), directory / "images.npy")
+        size = params.clean.image_size
+        _copy_rows(unsorted, kept["packed_row"].tolist(), size, directory / "images.npy")
         unsorted.unlink()
         kept[INDEX_COLUMNS + FACTS].to_csv(directory / "index.csv", index=False)
         rejected.to_csv(directory / "rejected.csv", index=False)
         boxes = None
         if (raw / "boxes.csv").is_file():
-            boxes = scale_boxes(pd.read_csv(raw / "boxes.csv", dtype={"file": str}), kept, params.clean.image_size)
+            boxes = scale_boxes(pd.read_csv(raw / "boxes.csv", dtype={"file": str}), kept, size)
         table = pd.DataFrame(columns=BOX_COLUMNS) if boxes is None else boxes
         table.to_csv(directory / "boxes.csv", index=False)
         images = np.load(directory / "images.npy", mmap_mode="r")
         write_report(kept.reset_index(drop=True), images, rejected, boxes, raw, report)
 
 
-def pack(films: pd.DataFrame, raw: Path, array: Path, params: Params) -> tuple[pd.DataFrame, dict[int, str]]:
-    """Write the readable `films` into the file `array`, a row each, in their order.
+def pack(films: pd.DataFrame, raw: Path, pixels: Path, params: Params) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Write the readable `films` into the file `pixels`, size x size bytes each, in their order.
+
+    They are written and not mapped: a full disk would end the process at the next byte of a map, without a word. They
+    are on disk, so that a data set may be larger than memory.
 
     Returns:
-        The readable films with `FACTS`, `fingerprint` and their `packed_row` in the array; and the reason for each
-        other film, by its index in `films`. The array is as long as `films`, so its end is empty. It is on disk, so
-        that a data set may be larger than memory.
+        The readable films with `FACTS`, `fingerprint` and their `packed_row` in the file; and the reason for each
+        other film, by its index in `films`.
     """
-    size = params.clean.image_size
-    images = np.lib.format.open_memmap(array, mode="w+", dtype=np.uint8, shape=(len(films), size, size))
-    pack_one = partial(pack_film, size=size, min_size=params.clean.min_size)
+    pack_one = partial(pack_film, size=params.clean.image_size, min_size=params.clean.min_size)
     facts: dict[int, dict[str, Any]] = {}
     reasons: dict[int, str] = {}
     results = parallel_map(pack_one, [raw / file for file in films["file"]], params.compute, "decoding films")
-    for row, result in zip(films.index, results, strict=True):
-        if isinstance(result, str):
-            reasons[row] = result
-        else:
-            images[len(facts)] = result.image
+    with pixels.open("wb") as file:
+        for row, result in zip(films.index, results, strict=True):
+            if isinstance(result, str):
+                reasons[row] = result
+                continue
+            file.write(result.image.tobytes())
             facts[row] = {name: value for name, value in vars(result).items() if name != "image"}
             if result.frames > 1:
                 log.warning("%s holds %d frames: the first is packed", films.at[row, "file"], result.frames)
@@ -133,9 +135,11 @@ def _refuse_too_many(rejected: pd.DataFrame, films: int, max_rejected: float) ->
     )
 
 
-def _copy_rows(source: Path, rows: list[int], target: Path) -> None:
-    images = np.load(source, mmap_mode="r")
-    kept = np.lib.format.open_memmap(target, mode="w+", dtype=images.dtype, shape=(len(rows), *images.shape[1:]))
-    for row, packed_row in enumerate(rows):
-        kept[row] = images[packed_row]
-    kept.flush()
+def _copy_rows(source: Path, rows: list[int], size: int, target: Path) -> None:
+    """Write an array of the `rows` of `source` (see `pack`), as `numpy.save` would."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), size, size)}
+    with source.open("rb") as packed, target.open("wb") as kept:
+        np.lib.format.write_array_header_1_0(kept, header)
+        for row in rows:
+            packed.seek(row * size * size)
+            kept.write(packed.read(size * size))

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pneumonia.annotations.labels import LABELS
-from pneumonia.outputs import whole_directory, whole_file
+from pneumonia.outputs import replaced_together
 from pneumonia.preparation.cleaning.box_report import plot_box_places, plot_box_samples, summarize_boxes
 from pneumonia.preparation.cleaning.population_report import known_facts, plot_population, summarize_population
 from pneumonia.radiographs.caption import write_caption
@@ -39,7 +39,9 @@ def write_report(
     packed films, `rejected` the rows of `rejected.csv`, `boxes` those of `boxes.csv`; the original films lie in `raw`.
     """
     numbers = summarize(films, rejected)
-    with whole_directory(report / "clean") as pictures:
+    with replaced_together(report) as [partial]:
+        pictures = partial / "clean"
+        pictures.mkdir()
         _save(_sample_sheet(films, images), pictures / "samples.png")
         _save(_histograms(films, images, raw), pictures / "histograms.png")
         if known_facts(films):
@@ -49,8 +51,7 @@ def write_report(
             numbers["boxes"] = summarize_boxes(boxes, films, images.shape[1])
             _save(plot_box_places(boxes, films, images.shape[1]), pictures / "boxes.png")
             _save(plot_box_samples(boxes, films, images), pictures / "box_samples.png")
-    with whole_file(report / "clean.json") as partial:
-        partial.write_text(json.dumps(numbers, indent=2) + "\n")
+        (partial / "clean.json").write_text(json.dumps(numbers, indent=2) + "\n")
 
 
 def summarize(films: pd.DataFrame, rejected: pd.DataFrame) -> dict[str, Any]:

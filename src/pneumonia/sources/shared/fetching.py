@@ -8,6 +8,7 @@ from typing import Any
 import pooch
 import requests
 from filelock import FileLock
+from urllib3.exceptions import ReadTimeoutError
 
 from pneumonia.errors import UserError
 from pneumonia.outputs import whole_file
@@ -65,6 +66,10 @@ def _transfer(download: Download, partial: Path) -> None:
         received = f"{partial.stat().st_size:,} bytes"
         raise UserError(f"{url}: the transfer broke off after {received}; run it again") from error
     except requests.RequestException as error:
+        if isinstance(error, requests.ReadTimeout) or any(isinstance(each, ReadTimeoutError) for each in error.args):
+            received = f"{partial.stat().st_size:,} bytes"
+            stalled = f"the transfer stalled after {received}: none came for {_TIMEOUT} s"
+            raise UserError(f"{url}: {stalled}; run it again") from error
         raise UserError(f"{url}: cannot be reached ({_root_cause(error)})") from error
 
 

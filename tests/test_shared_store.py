@@ -1,0 +1,54 @@
+"""Many on one store, and outputs that travel: experiments at once, `dvc push`, a clone that recomputes nothing."""
+
+import time
+
+import pytest
+
+from .small_repository import STAGES, Repository
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Repository:
+    """The project after its first `dvc repro`."""
+    project = Repository(tmp_path_factory.mktemp("project"))
+    project.run("dvc", "repro")
+    return project
+
+
+@pytest.mark.slow
+def test_a_clone_pulls_what_was_pushed_and_recomputes_nothing(repository, tmp_path):
+    repository.run("dvc", "remote", "add", "--default", "elsewhere", str(tmp_path / "remote"))
+    repository.commit()
+    repository.run("dvc", "push")
+    clone = Repository.__new__(Repository)
+    clone.root = tmp_path / "clone"
+    repository.run("git", "clone", "--quiet", ".", str(clone.root))
+    clone.run("dvc", "pull")
+    assert clone.changed_stages() == []
+    said = clone.run("dvc", "repro")
+    assert said.count("Running stage") == 1  # `inputs`, which looks whether there is any
+    assert not [stage for stage in STAGES if f"Running stage '{stage}'" in said]
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
+@pytest.mark.endurance
+def test_eight_experiments_at_once_all_end_in_the_store(repository):
+    before = {run.info.run_id for run in repository.mlflow_runs()}
+    repository.run("dvc", "exp", "run", "--queue", "-S", "seed=1,2,3,4,5,6,7,8")
+    repository.run("dvc", "queue", "start", "--jobs", "8")
+    deadline = time.monotonic() + 1800
+    while time.monotonic() < deadline:
+        status = repository.run("dvc", "queue", "status")
+        if "Running" not in status and "Queued" not in status:
+            break
+        time.sleep(5)
+    made = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
+    assert sorted(run.data.params["seed"] for run in made) == list("12345678"), status
+    assert {run.info.status for run in made} == {"FINISHED"}
+    client = repository.mlflow()
+    versions = client.search_model_versions("name='pneumonia-binary'")
+    assert {run.info.run_id for run in made} <= {version.run_id for version in versions}
+    assert all("decision" in version.tags for version in versions)
+    aliases = client.get_registered_model("pneumonia-binary").aliases
+    decided = {str(version.version): version.tags["decision"].split(":")[0] for version in versions}
+    assert {decided[str(number)] for number in aliases.values()} == set(aliases)
