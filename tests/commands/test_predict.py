@@ -285,7 +285,10 @@ def test_a_folder_without_films_is_one_line(films: Path) -> None:
 
 def test_without_a_registry_none_is_made(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert "mlflow.db; in the repository's main folder `dvc repro` registers one, and" in mistake("films")
+    assert (
+        "mlflow.db; in the repository's main folder `pneumonia install-model` installs one, `dvc repro` registers"
+        in mistake("films")
+    )
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
     said = mistake("films")
     assert said.startswith(
@@ -302,7 +305,7 @@ def test_an_empty_registry_and_a_model_of_another_kind_are_one_line(
     mlflow.set_tracking_uri(None)
     client = mlflow.MlflowClient()
     experiment = client.create_experiment("other", artifact_location=(tmp_path / "mlruns").as_uri())
-    assert "is empty; `dvc repro` registers one" in mistake("films")
+    assert "is empty; `pneumonia install-model` installs one" in mistake("films")
     mlflow.set_tracking_uri(None)
     with mlflow.start_run(experiment_id=experiment):
         mlflow.pyfunc.log_model(

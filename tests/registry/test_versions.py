@@ -24,7 +24,7 @@ from pneumonia.registry.run_comparison import compare_runs
 from pneumonia.registry.runs import log_evaluation, start_run
 from pneumonia.registry.store import open_store
 
-from ..small_classifier import localising, spot_localiser, write_classifier
+from ..small_classifier import SIZE, localising, spot_localiser, write_classifier
 
 NAME = "pneumonia-binary"
 
@@ -199,6 +199,7 @@ def write_boxes(seed: int, found: int) -> None:
 
 def test_of_localisers_the_boxes_decide(repository, make_params):
     write_classifier(repository / "models", spot_localiser(), localising())
+    np.save(repository / "data" / "clean" / "images.npy", np.zeros((240, SIZE, SIZE), np.uint8))
     params = make_params({"task": "localize", "model": "resnet_seg"})
     for seed, found in ((0, 30), (1, 20), (2, 50)):
         write_boxes(seed, found)

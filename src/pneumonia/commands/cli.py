@@ -1,7 +1,7 @@
 """The command `pneumonia`.
 
-What a command needs is imported within it: Keras and MLflow take seconds, which `--help` and a mistake need not wait
-for.
+What a command needs is imported within it: Keras and MLflow take seconds, which `--help`, a mistake and a command that
+does without them need not wait for.
 """
 
 import os
@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 import typer
 
 from pneumonia.errors import exit_on_user_error
-from pneumonia.params.load import load_params
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -36,6 +35,8 @@ def models() -> None:
     Multiply-adds are those of convolutions and dense layers for one film; receptive field and stride, in pixels, those
     of the last feature map.
     """
+    from pneumonia.params.load import load_params
+
     with exit_on_user_error():
         params = load_params()
     from pneumonia.evaluation.receptive_field import summary
@@ -118,6 +119,15 @@ def rollback(model: ModelName = BINARY) -> None:
 
         versions.open_registry()
         print(versions.rollback(_name(model)))
+
+
+@app.command()
+def install_model() -> None:
+    """Put the trained model that comes with the package into the registry, to try it: for children's films only."""
+    with exit_on_user_error():
+        from pneumonia.registry.installing import install_model
+
+        print(install_model())
 
 
 @app.command()
