@@ -63,8 +63,9 @@ def predict(
     """Ask a registered model about films: a row each, with the reason where one cannot be used (exit code 1 then)."""
     with exit_on_user_error():
         from pneumonia.commands.predict import write_predictions
+        from pneumonia.registry.version_files import registered_model
 
-        failed = write_predictions(films, model, overlay, form, output)
+        failed = write_predictions(films, registered_model(model), overlay, form, output)
     if failed:
         raise typer.Exit(1)
 
@@ -154,6 +155,18 @@ def export(
 
         difference = export_registered(model, films, form, output)
     print(f"{output}: {form}, which differs from Keras by {difference:.1e} at most")
+
+
+@app.command()
+def bundle(
+    output: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    model: ModelAddress = CHAMPION_ADDRESS,
+) -> None:
+    """Write a folder with a registered model and all that answers by it elsewhere: a command, a server, a container."""
+    with exit_on_user_error():
+        from pneumonia.commands.bundle import write_bundle
+
+        print(write_bundle(model, output))
 
 
 @app.command("app")

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,21 +15,25 @@ from pneumonia.errors import UserError
 from pneumonia.names import spell, unlike, utf8
 from pneumonia.outputs import whole_file
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
-from pneumonia.registry.version_files import registered_model
 
 if TYPE_CHECKING:
     from pneumonia.inference.predictor import Detection, Prediction, Predictor
 
 
 def write_predictions(
-    places: Sequence[Path], model: str, overlays: Path | None, form: Format, output: Path | None
+    places: Sequence[Path],
+    model: AbstractContextManager[tuple[Path, str]],
+    overlays: Path | None,
+    form: Format,
+    output: Path | None,
 ) -> int:
     """Write a row of `COLUMNS` for each film in `places`, files or folders; return how many rows have a `reason`.
 
-    That is why a film cannot be used, and has no prediction, or why its picture could not be written. `model` is a
-    registered model's address. A localiser's rows have `boxes` too, in a table their number. The folder `overlays`, if
-    given, gets a picture of what each prediction rests on: a localiser's boxes, or else the heat of Grad-CAM. Without
-    `output` the rows go to stdout. They are written as they come (see `prediction_rows`).
+    That is why a film cannot be used, and has no prediction, or why its picture could not be written. `model` gives
+    a directory with the files of a classifier (see `predictor.FILES`), and its version. A localiser's rows have `boxes`
+    too, in a table their number. The folder `overlays`, if given, gets a picture of what each prediction rests on: a
+    localiser's boxes, or else the heat of Grad-CAM. Without `output` the rows go to stdout. They are written as they
+    come (see `prediction_rows`).
 
     Raises:
         UserError: a folder without films, a model that cannot be had, or a place that cannot be written to.
@@ -39,7 +44,7 @@ def write_predictions(
     for directory in [overlays, output.parent if output else None]:
         if directory:
             _make_directory(directory)
-    with registered_model(model) as (directory, version):
+    with model as (directory, version):
         # Here, since it takes time that a mistake above need not wait for.
         from pneumonia.inference.predictor import Prediction, Predictor
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -23,6 +23,9 @@ from pneumonia.inference.probabilities import predict_classes, probability_of_pn
 from pneumonia.models.shared.head import head_of
 from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, refuse_unusable, resize
+
+MAX_BYTES = 50_000_000
+"""The most for a film that comes over HTTP: the largest detectors give 38 million uncompressed."""
 
 if TYPE_CHECKING:
     import keras
@@ -137,14 +140,22 @@ class Predictor:
         Threads decode a few batches ahead of the network, so any number of files will do.
         """
         remaining = iter(sources)
+        first = list(islice(remaining, 2))
+        if len(first) == 1:  # to start threads for it would take as long as the network
+            yield from self._answers([self._read(first[0])])
+            return
+        remaining = chain(first, remaining)
         batches = iter(lambda: list(islice(remaining, BATCH)), [])
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             ahead = deque(threads.map(self._read, batch) for batch in islice(batches, BATCHES_AHEAD))
             while ahead:
                 read = list(ahead.popleft())
                 ahead.extend(threads.map(self._read, batch) for batch in islice(batches, 1))
-                predictions = iter(self._predict_prepared([film for film in read if isinstance(film, _Prepared)]))
-                yield from (next(predictions) if isinstance(film, _Prepared) else film for film in read)
+                yield from self._answers(read)
+
+    def _answers(self, read: list[_Prepared | UnreadableRadiograph]) -> Iterator[Prediction | UnreadableRadiograph]:
+        predictions = iter(self._predict_prepared([film for film in read if isinstance(film, _Prepared)]))
+        return (next(predictions) if isinstance(film, _Prepared) else film for film in read)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """The calibrated probabilities, float64 (N, C), for packed films, uint8 (N, S, S), 32 at the most."""

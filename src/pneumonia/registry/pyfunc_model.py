@@ -35,15 +35,12 @@ from mlflow.types import ColSpec, DataType, Schema
 from PIL import Image
 
 from pneumonia.inference.decision import Decision
-from pneumonia.inference.predictor import DECISION, FILES, TWIN, Prediction, Predictor, boxes_as_json
+from pneumonia.inference.predictor import DECISION, FILES, MAX_BYTES, TWIN, Prediction, Predictor, boxes_as_json
 
 T = TypeVar("T")
 
 MODEL_TO_TRY = Path(__file__).parent / "model_to_try"
 """The model that comes with the package (see `installing`), which no other model need carry."""
-
-MAX_BYTES = 50_000_000
-"""The most for a film: the largest detectors give 38 million uncompressed."""
 
 REQUIREMENTS = (
     "mlflow-skinny",

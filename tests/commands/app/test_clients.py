@@ -14,6 +14,7 @@ import psutil
 import pytest
 import uvicorn
 
+from pneumonia.commands import uploads
 from pneumonia.commands.app import server
 from pneumonia.inference.predictor import Prediction, Predictor
 from pneumonia.models.resnet import network as resnet
@@ -152,7 +153,7 @@ def test_a_client_that_leaves_is_no_failure_of_the_server(port, predictor, gate,
 
 
 def test_a_body_that_never_comes_or_never_ends_is_waited_for_only_so_long(port, monkeypatch):
-    monkeypatch.setattr(server, "UPLOAD_SECONDS", 1)
+    monkeypatch.setattr(uploads, "UPLOAD_SECONDS", 1)
     stalled = [
         send_head(port, "Content-Length: 1000", body=png(thorax(1))[:100]),
         send_head(port, "Content-Length: 999999999999"),
