@@ -1,5 +1,6 @@
 """On a real registry: who becomes champion, and how it is moved by hand."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -141,6 +142,28 @@ def test_real_films_replace_generated_ones_unless_at_chance_and_other_films_chal
         "is challenger: version 3 was validated on other films, of kermany"
         in (evaluated(make_params({"dataset": "kermany"}), 3.0)[1])
     )
+
+
+def carried(version: str) -> set[str]:
+    model = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{NAME}/{version}")
+    return {file.name for file in (Path(model) / "artifacts").iterdir()}
+
+
+def test_a_version_carries_its_twin_or_says_why_not(repository, make_params):
+    evaluated(make_params(), 1.0)
+    client = MlflowClient()
+    assert "model.onnx" in carried("1")
+    assert re.fullmatch(
+        r"differs from Keras by \S+ at most on 120 validation films", client.get_model_version(NAME, "1").tags["onnx"]
+    )
+    # In half precision Keras says something else than ONNX Runtime in whole.
+    film = keras.Input((8, 8, 1), name="film")
+    grey = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 300, dtype="mixed_bfloat16")(film))
+    keras.Model(film, keras.layers.Dense(1, "sigmoid", name="probability")(grey)).save("models/model.keras")
+    np.save("data/clean/images.npy", np.random.default_rng(0).integers(0, 255, (240, 8, 8), dtype=np.uint8))
+    evaluated(make_params(), 1.0, seed=1)
+    assert client.get_model_version(NAME, "2").tags["onnx"].startswith("none: ")
+    assert "model.onnx" not in carried("2")
 
 
 ONE_OF_TWO = """

@@ -56,7 +56,7 @@ def greatest_difference(twin: Outputs, original: Outputs, films: np.ndarray) -> 
     for start in range(0, len(films), BATCH):
         greys = np.asarray(films[start : start + BATCH], np.float32)
         both = zip(twin(greys), original(greys), strict=True)
-        difference = max(float(np.abs(got - expected).max()) for got, expected in both)
+        difference = float(np.max([np.abs(got - expected).max() for got, expected in both]))
         if not difference <= TOLERANCE:  # as NaN is not either
             raise UserError(f"it differs from Keras by {difference:.2g}; at most {TOLERANCE:g} is right")
         greatest = max(greatest, difference)
