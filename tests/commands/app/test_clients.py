@@ -22,7 +22,7 @@ from pneumonia.params.load import load_params
 from pneumonia.radiographs.radiograph import Radiograph
 
 from ...conftest import write_params
-from ...small_classifier import decision, png, thorax, write_classifier
+from ...small_classifier import brightness_network, decision, png, thorax, write_classifier, write_with_twin
 
 HELD, FAILING = 200, 300
 """The sides of films that the predictor holds back, and at which it fails."""
@@ -50,6 +50,12 @@ def predictor(tmp_path_factory) -> Hesitant:
 
 @pytest.fixture(scope="module")
 def port(predictor) -> Iterator[int]:
+    with answering(predictor) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def answering(predictor: Predictor) -> Iterator[int]:
     app = server.make_app(predictor, "model")
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -227,3 +233,19 @@ def test_an_unforeseen_failure_is_told_as_json_and_the_server_lives_on(port):
     status, said = ask(port, png(thorax(1, FAILING)))
     assert (status, said) == (500, {"detail": "the server failed: RuntimeError, see its terminal"})
     assert ask(port, png(thorax(1)))[0] == 200
+
+
+def test_without_evidence_an_answer_waits_for_no_keras_and_without_keras_it_comes_all_the_same(tmp_path):
+    chosen = decision().model_copy(update={"notice": "For children."})
+    models = write_with_twin(tmp_path / "models", brightness_network(), chosen)
+    (models / "model.keras").write_bytes(b"damaged")
+    with answering(Predictor.load(models)) as port:
+        status, alone = request(port, "POST", "/answer?evidence=false", png(thorax(1)))
+        _, whole = ask(port, png(thorax(1)))
+    assert status == 200
+    assert alone["probability"] == pytest.approx(thorax(1).mean() / 255, abs=0.003)
+    assert alone["notice"] == "For children."
+    assert "overlay" not in alone
+    assert whole["evidence"].startswith("none: ")
+    assert "model.keras: cannot be read" in whole["evidence"]
+    assert whole["overlay"] == whole["film"] == alone["film"]

@@ -68,7 +68,8 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
 
     Its keys: `label`, `probability`, `threshold` and `remark` (see `predictor.Prediction`), `model` as given here,
     `notice`, what its decision has for its users, `film` and `overlay` (see `overlay.show_evidence`) as PNG in base64,
-    and `evidence`, what the overlay shows, or why it shows the film alone. Else `detail` has the reason. A film that
+    and `evidence`, what the overlay shows, or why it shows the film alone. With `?evidence=false` it has neither of the
+    last two, which may take seconds the first time. Else `detail` has the reason. A film that
     cannot be used gets status 400, one from the page of another site 403, one that does not arrive in time 408, one
     that is too long 413, and whatever fails unforeseen 500.
     """
@@ -81,11 +82,11 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
         return PAGE
 
     @app.post("/answer", dependencies=[Depends(_refuse_other_sites)])  # the address that programs know
-    async def predict(request: Request) -> dict[str, str | float]:
+    async def predict(request: Request, evidence: bool = True) -> dict[str, str | float]:
         async with turn:
             data = await read_at_most(request, MAX_BYTES)
             try:
-                return await run_in_threadpool(_predict, predictor, model, data)
+                return await run_in_threadpool(_predict, predictor, model, data, evidence)
             except UnreadableRadiograph as error:
                 raise HTTPException(400, f"no film: {error}") from error
 
@@ -142,18 +143,13 @@ async def _refuse_other_sites(request: Request) -> None:
         raise HTTPException(403, f"sent by the page of another site ({origin or site}), which may not ask")
 
 
-def _predict(predictor: Predictor, model: str, data: bytes) -> dict[str, str | float]:
+def _predict(predictor: Predictor, model: str, data: bytes, with_evidence: bool) -> dict[str, str | float]:
     film = read_radiograph(data)
     [prediction] = predictor.predict_films([film])
     shown = Image.fromarray(film.pixels)
     shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     pixels = np.asarray(shown)
-    evidence = "Grad-CAM" if prediction.boxes is None else f"boxes: {len(prediction.boxes)}"
-    try:
-        overlay = show_evidence(predictor, prediction, film.pixels, pixels)
-    except UserError as error:  # the prediction does not need it
-        evidence, overlay = f"none: {error}", pixels
-    return {
+    answer: dict[str, str | float] = {
         "label": prediction.label,
         "probability": prediction.probability,
         "threshold": prediction.threshold,
@@ -161,9 +157,15 @@ def _predict(predictor: Predictor, model: str, data: bytes) -> dict[str, str | f
         "model": model,
         "notice": predictor.decision.notice or "",
         "film": _png(pixels),
-        "evidence": evidence,
-        "overlay": _png(overlay),
     }
+    if not with_evidence:
+        return answer
+    evidence = "Grad-CAM" if prediction.boxes is None else f"boxes: {len(prediction.boxes)}"
+    try:
+        overlay = show_evidence(predictor, prediction, film.pixels, pixels)
+    except UserError as error:  # the prediction does not need it
+        evidence, overlay = f"none: {error}", pixels
+    return answer | {"evidence": evidence, "overlay": _png(overlay)}
 
 
 def _png(pixels: np.ndarray) -> str:
