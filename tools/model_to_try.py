@@ -3,7 +3,7 @@
     dvc exp run -S dataset=kermany -S model=mobilenet_v2 -S models.mobilenet_v2.alpha=0.35
     python tools/model_to_try.py models:/pneumonia-binary/VERSION
 
-Its files, its card with the attribution, and its tags go to src/pneumonia/registry/model_to_try.
+Its files, its card with the attribution, and its tags go to src/pneumonia/model_to_try.
 """
 
 import json

@@ -193,7 +193,7 @@ def test_the_model_keeps_code_files_and_exact_requirements_but_no_pickle(store: 
         "decision.json",
         "familiarity.npz",
     }
-    assert not (model / "code" / "pneumonia" / "registry" / "model_to_try").exists()
+    assert not (model / "code" / "pneumonia" / "model_to_try").exists()
     assert not [path for path in model.rglob("*") if path.suffix in (".pkl", ".pyc")]
     requirements = (model / "requirements.txt").read_text().split()
     assert all("==" in each for each in requirements)

@@ -18,6 +18,7 @@ class OnnxNetwork:
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors
         # Threads that wait for the next film would take the cores from the processes that decode it.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:

@@ -1,5 +1,6 @@
 """A Keras network's twin in ONNX: written only if it says of films what Keras says."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,13 +36,13 @@ def write_twin(model: keras.Model, films: np.ndarray, path: Path) -> float:
     original(films[:1])  # Keras exports no model that was never called
     with whole_file(path) as partial:
         try:
-            import pneumonia.inference.erfc  # noqa: F401
+            with warnings.catch_warnings(action="ignore"), _functions_inlined():
+                import pneumonia.inference.erfc  # noqa: F401
 
-            with _functions_inlined():
                 model.export(partial, format="onnx", verbose=False)
             twin = OnnxNetwork(partial)
         except Exception as error:  # tf2onnx raises anything
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reason = " ".join(str(error).replace(f"{partial}: ", "").split())[:200] or type(error).__name__
             raise UserError(f"the network cannot be converted to ONNX ({reason})") from error
         return greatest_difference(twin, original, films)
 

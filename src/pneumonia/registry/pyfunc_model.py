@@ -39,7 +39,7 @@ from pneumonia.inference.predictor import DECISION, FILES, MAX_BYTES, TWIN, Pred
 
 T = TypeVar("T")
 
-MODEL_TO_TRY = Path(__file__).parent / "model_to_try"
+MODEL_TO_TRY = Path(__file__).parents[1] / "model_to_try"
 """The model that comes with the package (see `installing`), which no other model need carry."""
 
 REQUIREMENTS = (
