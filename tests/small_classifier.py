@@ -10,8 +10,11 @@ from PIL import Image
 
 from pneumonia.annotations.labels import class_names
 from pneumonia.inference.decision import Decision, Localization
-from pneumonia.inference.familiarity import fit
+from pneumonia.inference.familiarity import Familiarity, fit
+from pneumonia.inference.keras_network import KerasNetwork
 from pneumonia.inference.postprocessing import Postprocessing
+from pneumonia.inference.predictor import TWIN, Predictor
+from pneumonia.inference.twin import write_twin
 from pneumonia.registry.pyfunc_model import log_radiograph_model
 
 SIZE, MIN_SIZE = 64, 28
@@ -97,11 +100,24 @@ def decision(task: str = "binary", temperature: float = 1.0, threshold: float = 
     )
 
 
+def predictor_of(network: keras.Model, chosen: Decision, familiarity: Familiarity) -> Predictor:
+    """The predictor that asks `network` by Keras."""
+    return Predictor(KerasNetwork(network), chosen, familiarity, lambda: network)
+
+
 def write_classifier(directory: Path, network: keras.Model, chosen: Decision) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     network.save(directory / "model.keras")
     chosen.save(directory / "decision.json")
     fit(np.stack([thorax(seed) for seed in range(100)])).save(directory / "familiarity.npz")
+    return directory
+
+
+def write_with_twin(directory: Path, network: keras.Model, chosen: Decision) -> Path:
+    """As `write_classifier`, with the network's ONNX twin, checked on films of noise."""
+    write_classifier(directory, network, chosen)
+    films = np.random.default_rng(0).integers(0, 255, (40, SIZE, SIZE, 1), dtype=np.uint8)
+    write_twin(network, films, directory / TWIN)
     return directory
 
 

@@ -58,7 +58,7 @@ def test_other_runtimes_say_what_keras_says_of_any_number_of_films(registry, for
     said = CliRunner().invoke(app, ["export", "0.png", "1.png", "--format", form, "--output", "out"])
     assert said.exit_code == 0, said.output
     films = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 1)).astype("float32")
-    expected = Predictor.load(registry / "models").network.predict(films, verbose=0)
+    expected = Predictor.load(registry / "models").keras_model().predict(films, verbose=0)
     assert run(registry / "out", films) == pytest.approx(expected, abs=1e-4)
     assert json.loads((registry / "out" / "decision.json").read_text())["threshold"] == 0.4
 

@@ -32,6 +32,7 @@ from ..small_classifier import (
     spotted,
     thorax,
     write_classifier,
+    write_with_twin,
 )
 
 COLUMNS = ["file", "label", "probability", "threshold", "model_version", "remark", "reason"]
@@ -53,6 +54,15 @@ def convolutional(tmp_path_factory: pytest.TempPathFactory) -> str:
     params = load_params(write_params(folder / "params.yaml", {}))
     network = resnet.build(params.models.resnet, 64, 1, None)
     return register_classifier(folder, write_classifier(folder / "models", network, decision()))
+
+
+@pytest.fixture(scope="module")
+def with_twin(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The registry's network, with its ONNX twin."""
+    folder = tmp_path_factory.mktemp("with_twin")
+    return register_classifier(
+        folder, write_with_twin(folder / "models", brightness_network(), decision(threshold=0.9))
+    )
 
 
 @pytest.fixture
@@ -285,7 +295,10 @@ def test_a_folder_without_films_is_one_line(films: Path) -> None:
 
 def test_without_a_registry_none_is_made(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert "mlflow.db; in the repository's main folder `dvc repro` registers one, and" in mistake("films")
+    assert (
+        "mlflow.db; in the repository's main folder `pneumonia install-model` installs one, `dvc repro` registers"
+        in mistake("films")
+    )
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
     said = mistake("films")
     assert said.startswith(
@@ -302,7 +315,7 @@ def test_an_empty_registry_and_a_model_of_another_kind_are_one_line(
     mlflow.set_tracking_uri(None)
     client = mlflow.MlflowClient()
     experiment = client.create_experiment("other", artifact_location=(tmp_path / "mlruns").as_uri())
-    assert "is empty; `dvc repro` registers one" in mistake("films")
+    assert "is empty; `pneumonia install-model` installs one" in mistake("films")
     mlflow.set_tracking_uri(None)
     with mlflow.start_run(experiment_id=experiment):
         mlflow.pyfunc.log_model(
@@ -329,3 +342,51 @@ def mistake(*arguments: str) -> str:
     lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, result.stderr
     return lines[0] + "\n"
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "table"])
+def test_a_killed_predict_keeps_the_rows_that_it_had_beside_the_file_of_before(
+    films: Path, with_twin: str, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", with_twin)
+    Path("many").mkdir()
+    for number in range(5000):
+        Path(f"many/{number:04}.png").symlink_to(films / "deep" / "a.png")
+    Path("rows").write_text("of before")
+    command = [sys.executable, "-m", "pneumonia.commands.cli", "predict", "many", "--format", form, "--output", "rows"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        partial = Path("rows.partial")
+        while not partial.is_file() or partial.read_text().count("many/") < 100:
+            assert process.poll() is None
+        process.kill()
+    rows = partial.read_text().count("normal")
+    assert 90 < rows < 5000
+    assert Path("rows").read_text() == "of before"
+    assert predict("films/deep/a.png", "--format", form, "--output", "rows").exit_code == 0
+    assert "films/deep/a.png" in Path("rows").read_text()
+    assert not partial.exists()
+
+
+def test_rows_come_before_the_last_film_is_read(films: Path, with_twin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", with_twin)
+    Path("many").mkdir()
+    for number in range(5000):
+        Path(f"many/{number:04}.png").symlink_to(films / "deep" / "a.png")
+    command = [sys.executable, "-m", "pneumonia.commands.cli", "predict", "many", "--format", "csv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        first = [next(process.stdout) for _ in range(2)]
+        assert process.poll() is None
+        process.kill()
+    assert first[1].startswith("many/0000.png,normal,")
+
+
+def test_one_film_is_answered_without_what_takes_seconds_to_import(
+    films: Path, with_twin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", with_twin)
+    command = [sys.executable, "-X", "importtime", "-m", "pneumonia.commands.cli", "predict", "films/a.JPG"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.split("|")[-1].strip() for line in answer.stderr.splitlines() if line.startswith("import time")}
+    assert "onnxruntime" in imported
+    assert not imported & {"keras", "tensorflow", "mlflow", "pandas", "sqlalchemy", "scipy", "matplotlib"}

@@ -11,7 +11,16 @@ from pneumonia.inference.predictor import BATCH, Prediction, Predictor
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, resize
 
-from ..small_classifier import SIZE, brightness_network, constant_network, decision, png, thorax, write_classifier
+from ..small_classifier import (
+    SIZE,
+    brightness_network,
+    constant_network,
+    decision,
+    png,
+    predictor_of,
+    thorax,
+    write_classifier,
+)
 
 
 def grey(level: int) -> bytes:
@@ -31,7 +40,7 @@ def familiarity(tmp_path_factory: pytest.TempPathFactory) -> Familiarity:
 def test_the_probability_is_the_calibrated_one_and_the_label_follows_the_threshold(familiarity: Familiarity) -> None:
     # Mean grey 204 is p = 0.8; at T = 2: sqrt(0.8) / (sqrt(0.8) + sqrt(0.2)) = 2 / 3. Grey 51 is p = 0.2, so 1 / 3.
     for threshold, labels in ((0.66, ["pneumonia", "normal"]), (0.67, ["normal", "normal"])):
-        predictor = Predictor(brightness_network(), decision(temperature=2, threshold=threshold), familiarity)
+        predictor = predictor_of(brightness_network(), decision(temperature=2, threshold=threshold), familiarity)
         predictions = predictor.predict_films([read_radiograph(grey(204)), read_radiograph(grey(51))])
         assert [prediction.label for prediction in predictions] == labels
         assert [prediction.probability for prediction in predictions] == pytest.approx([2 / 3, 1 / 3], abs=1e-5)
@@ -42,7 +51,7 @@ def test_the_probability_is_the_calibrated_one_and_the_label_follows_the_thresho
 def test_of_three_classes_the_sick_ones_count_together(familiarity: Familiarity) -> None:
     network, film = constant_network([0.4, 0.25, 0.35]), read_radiograph(grey(100))
     for threshold, label in ((0.59, "viral"), (0.61, "normal")):
-        predictor = Predictor(network, decision("multiclass", threshold=threshold), familiarity)
+        predictor = predictor_of(network, decision("multiclass", threshold=threshold), familiarity)
         (prediction,) = predictor.predict_films([film])
         assert (prediction.label, prediction.probability) == (label, pytest.approx(0.6, abs=1e-5))
         assert prediction.probabilities == pytest.approx({"normal": 0.4, "bacterial": 0.25, "viral": 0.35}, abs=1e-5)
@@ -51,7 +60,7 @@ def test_of_three_classes_the_sick_ones_count_together(familiarity: Familiarity)
 def test_any_number_of_films_in_their_order_with_the_broken_among_them(
     familiarity: Familiarity, tmp_path: Path
 ) -> None:
-    predictor = Predictor(brightness_network(), decision(), familiarity)
+    predictor = predictor_of(brightness_network(), decision(), familiarity)
     levels = [20 + number % 200 for number in range(5 * BATCH + 1)]
     sources: list[Path | bytes] = [grey(level) for level in levels]
     sources[3], sources[40] = b"", tmp_path / "absent.png"
@@ -70,7 +79,7 @@ def test_any_number_of_films_in_their_order_with_the_broken_among_them(
 
 
 def test_one_film_and_the_same_among_many_get_the_same_prediction(familiarity: Familiarity) -> None:
-    predictor = Predictor(brightness_network(), decision(), familiarity)
+    predictor = predictor_of(brightness_network(), decision(), familiarity)
     films = [png(thorax(seed)) for seed in range(5)]
     together = list(predictor.predict_files(films))
     alone = [next(predictor.predict_files([film])) for film in films]
@@ -80,14 +89,14 @@ def test_one_film_and_the_same_among_many_get_the_same_prediction(familiarity: F
 
 
 def test_films_are_resized_as_clean_does(familiarity: Familiarity) -> None:
-    predictor = Predictor(brightness_network(), decision(), familiarity)
+    predictor = predictor_of(brightness_network(), decision(), familiarity)
     film = thorax(0, size=301)
     (prediction,) = predictor.predict_files([png(film)])
     assert prediction.probability == pytest.approx(resize(film, SIZE).mean() / 255, abs=1e-5)
 
 
 def test_what_clean_rejects_is_refused(familiarity: Familiarity) -> None:
-    predictor = Predictor(brightness_network(), decision(), familiarity)
+    predictor = predictor_of(brightness_network(), decision(), familiarity)
     small, constant = png(thorax(0, size=27)), png(np.full((40, 40), 7, np.uint8))
     reasons = [str(prediction) for prediction in predictor.predict_files([small, constant])]
     assert reasons == ["too small: 27 x 27 pixels", "constant: every pixel is 7"]
@@ -96,7 +105,7 @@ def test_what_clean_rejects_is_refused(familiarity: Familiarity) -> None:
 
 
 def test_a_strange_film_is_predicted_with_a_remark(familiarity: Familiarity) -> None:
-    predictor = Predictor(brightness_network(), decision(), familiarity)
+    predictor = predictor_of(brightness_network(), decision(), familiarity)
     upright, turned = thorax(1000), np.rot90(thorax(1000)).copy()
     remarks = [prediction.remark for prediction in predictor.predict_files([png(upright), png(turned)])]
     assert remarks[0] == ""

@@ -9,6 +9,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from pneumonia.radiographs.read import resize
 from pneumonia.registry.pyfunc_model import REQUIREMENTS, RefusedFilm, model_version
 
 from ..conftest import REPOSITORY
+from ..environments import make_environment
 from ..hostile_films import HOSTILE
 from ..small_classifier import (
     SIZE,
@@ -38,6 +40,7 @@ from ..small_classifier import (
     spotted,
     thorax,
     write_classifier,
+    write_with_twin,
 )
 
 MODEL = "models:/pneumonia-binary@champion"
@@ -54,7 +57,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     films = np.stack([resize(thorax(seed), SIZE) for seed in range(8)])[..., None]
     for _ in range(30):  # the first statistics of its batch norms would let no film through
         network(films, training=True)
-    directory = write_classifier(folder / "models", network, decision(temperature=1.5, threshold=0.4))
+    directory = write_with_twin(folder / "models", network, decision(temperature=1.5, threshold=0.4))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", register_classifier(folder, directory))
         yield os.environ["MLFLOW_TRACKING_URI"]
@@ -63,13 +66,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def server(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that runs without the repository on its path: the model brings the package."""
+    with serving(tmp_path_factory.mktemp("server"), MODEL, Path(sys.executable)) as address:
+        yield address
+
+
+@contextmanager
+def serving(folder: Path, model: str, python: Path) -> Iterator[str]:
+    """The address of `mlflow models serve` in the environment of `python`, with `folder` as the working directory."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", MODEL, "--env-manager", "local"]
-    folder = tmp_path_factory.mktemp("server")
+    command = [python, "-m", "mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local"]
+    folder.mkdir(exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    environment["PATH"] = f"{python.parent}:{environment['PATH']}"
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [*command, "--port", address.rpartition(":")[2]],
@@ -179,13 +189,35 @@ def test_the_model_keeps_code_files_and_exact_requirements_but_no_pickle(store: 
     assert (model / "code" / "pneumonia" / "radiographs" / "read.py").is_file()
     assert {path.name for path in (model / "artifacts").iterdir()} == {
         "model.keras",
+        "model.onnx",
         "decision.json",
         "familiarity.npz",
     }
+    assert not (model / "code" / "pneumonia" / "model_to_try").exists()
     assert not [path for path in model.rglob("*") if path.suffix in (".pkl", ".pyc")]
     requirements = (model / "requirements.txt").read_text().split()
     assert all("==" in each for each in requirements)
-    assert any(each.startswith("tensorflow==") for each in requirements)
+    assert not {"tensorflow", "keras", "mlflow"} & {each.partition("==")[0] for each in requirements}
+
+
+@pytest.mark.parametrize("twin", [True, False])
+def test_keras_is_loaded_only_where_there_is_no_twin(tmp_path: Path, twin: bool) -> None:
+    write = write_with_twin if twin else write_classifier
+    store = register_classifier(tmp_path, write(tmp_path / "models", brightness_network(), decision()))
+    (tmp_path / "film.png").write_bytes(FILMS[0])
+    code = f"""
+import mlflow, sys
+from pathlib import Path
+row = mlflow.pyfunc.load_model({MODEL!r}).predict([Path("film.png")]).iloc[0]
+print(row["probability"], "keras" in sys.modules)
+"""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": store}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    probability, keras_is_loaded = answer.stdout.split()[-2:]
+    assert float(probability) == pytest.approx(thorax(0).mean() / 255, abs=0.003)
+    assert keras_is_loaded == str(not twin)
 
 
 def test_of_three_classes_there_is_a_column_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +270,7 @@ def test_the_example_of_the_model_is_predicted(tmp_path: Path, monkeypatch: pyte
 def test_what_the_model_requires_decodes_compressed_films(film):
     """Without the other packages that this one is installed with."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    others = set(project["dependencies"]) - set(REQUIREMENTS)
+    others = set(project["dependencies"]) - set(REQUIREMENTS) - {"mlflow"}  # which the skinny one is a part of
     absent = [name for name, owners in packages_distributions().items() if others & set(owners)]
     code = f"""
 import sys
@@ -252,3 +284,25 @@ print(read_radiograph(Path(get_testdata_file({film!r}))).pixels.size)
     answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     assert int(answer.stdout) > 0
+
+
+BUILT = """
+import sys
+from importlib.metadata import distributions
+print(sorted(each.metadata["Name"].lower() for each in distributions()))
+"""
+
+
+@pytest.mark.slow
+def test_its_requirements_build_an_environment_without_tensorflow_that_serves_it(tmp_path: Path) -> None:
+    directory = write_with_twin(tmp_path / "models", spot_localiser(), localising())
+    register_classifier(tmp_path, directory)
+    [requirements] = tmp_path.glob("mlruns/models/*/artifacts/requirements.txt")
+    python = make_environment(tmp_path / "environment", requirements)
+    installed = subprocess.check_output([python, "-c", BUILT], text=True)
+    assert not [name for name in ("tensorflow", "keras", "mlflow'") if f"'{name}" in installed]
+    film = spotted((16, 12, 40, 36, 200))
+    # By its files: the code of MLflow's database is not in the model's environment.
+    with serving(tmp_path / "served", str(requirements.parent), python) as address:
+        [row] = post(address, base64_text(png(film))).json()["predictions"]
+    assert [box["x"] for box in json.loads(row["boxes"])] == [16]

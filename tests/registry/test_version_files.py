@@ -1,6 +1,8 @@
 """A registered version whose files are damaged, or were changed by someone who means harm, asked by the command."""
 
 import pickle
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
@@ -83,3 +85,11 @@ def test_pickles_and_code_in_a_version_are_not_run(version):
         (version / "artifacts" / file).write_bytes(command)
     assert ask().startswith("error: models:/pneumonia-binary/1/artifacts/")
     assert not marker.exists()
+
+
+def test_a_version_whose_place_only_mlflow_can_tell_is_had_from_mlflow(version, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:  # as older MLflows entered it
+        database.execute("UPDATE model_versions SET storage_location = NULL, source = ?", (version.as_uri(),))
+    assert ",1,," in ask()
+    (version / "artifacts" / "decision.json").write_text("{}")
+    assert ask().startswith("error: models:/pneumonia-binary/1/artifacts/decision.json: ")

@@ -1,5 +1,6 @@
 """On a real registry: who becomes champion, and how it is moved by hand."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from pneumonia.registry.run_comparison import compare_runs
 from pneumonia.registry.runs import log_evaluation, start_run
 from pneumonia.registry.store import open_store
 
-from ..small_classifier import localising, png, spot_localiser, thorax, write_classifier
+from ..small_classifier import SIZE, localising, png, spot_localiser, thorax, write_classifier
 
 NAME = "pneumonia-binary"
 
@@ -144,6 +145,28 @@ def test_real_films_replace_generated_ones_unless_at_chance_and_other_films_chal
     )
 
 
+def carried(version: str) -> set[str]:
+    model = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{NAME}/{version}")
+    return {file.name for file in (Path(model) / "artifacts").iterdir()}
+
+
+def test_a_version_carries_its_twin_or_says_why_not(repository, make_params):
+    evaluated(make_params(), 1.0)
+    client = MlflowClient()
+    assert "model.onnx" in carried("1")
+    assert re.fullmatch(
+        r"differs from Keras by \S+ at most on 120 validation films", client.get_model_version(NAME, "1").tags["onnx"]
+    )
+    # In half precision Keras says something else than ONNX Runtime in whole.
+    film = keras.Input((8, 8, 1), name="film")
+    grey = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 300, dtype="mixed_bfloat16")(film))
+    keras.Model(film, keras.layers.Dense(1, "sigmoid", name="probability")(grey)).save("models/model.keras")
+    np.save("data/clean/images.npy", np.random.default_rng(0).integers(0, 255, (240, 8, 8), dtype=np.uint8))
+    evaluated(make_params(), 1.0, seed=1)
+    assert client.get_model_version(NAME, "2").tags["onnx"].startswith("none: ")
+    assert "model.onnx" not in carried("2")
+
+
 ONE_OF_TWO = """
 import sys; sys.path[:0] = [{tests!r}]
 from pathlib import Path
@@ -236,6 +259,7 @@ def write_boxes(seed: int, found: int) -> None:
 
 def test_of_localisers_the_boxes_decide(repository, make_params):
     write_classifier(repository / "models", spot_localiser(), localising())
+    np.save(repository / "data" / "clean" / "images.npy", np.zeros((240, SIZE, SIZE), np.uint8))
     params = make_params({"task": "localize", "model": "resnet_seg"})
     for seed, found in ((0, 30), (1, 20), (2, 50)):
         write_boxes(seed, found)

@@ -1,7 +1,7 @@
 """The command `pneumonia`.
 
-What a command needs is imported within it: Keras and MLflow take seconds, which `--help` and a mistake need not wait
-for.
+What a command needs is imported within it: Keras and MLflow take seconds, which `--help`, a mistake and a command that
+does without them need not wait for.
 """
 
 import os
@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 import typer
 
 from pneumonia.errors import exit_on_user_error
-from pneumonia.params.load import load_params
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -36,6 +35,8 @@ def models() -> None:
     Multiply-adds are those of convolutions and dense layers for one film; receptive field and stride, in pixels, those
     of the last feature map.
     """
+    from pneumonia.params.load import load_params
+
     with exit_on_user_error():
         params = load_params()
     from pneumonia.evaluation.receptive_field import summary
@@ -62,8 +63,9 @@ def predict(
     """Ask a registered model about films: a row each, with the reason where one cannot be used (exit code 1 then)."""
     with exit_on_user_error():
         from pneumonia.commands.predict import write_predictions
+        from pneumonia.registry.version_files import registered_model
 
-        failed = write_predictions(films, model, overlay, form, output)
+        failed = write_predictions(films, registered_model(model), overlay, form, output)
     if failed:
         raise typer.Exit(1)
 
@@ -121,6 +123,15 @@ def rollback(model: ModelName = BINARY) -> None:
 
 
 @app.command()
+def install_model() -> None:
+    """Put the trained model that comes with the package into the registry, to try it: for children's films only."""
+    with exit_on_user_error():
+        from pneumonia.registry.installing import install_model
+
+        print(install_model())
+
+
+@app.command()
 def relocate() -> None:
     """Tell the MLflow store in this folder that the folder was moved or copied: its artifacts are in `mlruns` here."""
     with exit_on_user_error():
@@ -144,6 +155,18 @@ def export(
 
         difference = export_registered(model, films, form, output)
     print(f"{output}: {form}, which differs from Keras by {difference:.1e} at most")
+
+
+@app.command()
+def bundle(
+    output: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    model: ModelAddress = CHAMPION_ADDRESS,
+) -> None:
+    """Write a folder with a registered model and all that answers by it elsewhere: a command, a server, a container."""
+    with exit_on_user_error():
+        from pneumonia.commands.bundle import write_bundle
+
+        print(write_bundle(model, output))
 
 
 @app.command("app")

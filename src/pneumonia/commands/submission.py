@@ -1,12 +1,12 @@
 """The CSV that the RSNA Pneumonia Detection Challenge 2018 takes (its page on Kaggle, Evaluation)."""
 
+import csv
 import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from tqdm import tqdm
 
 from pneumonia.commands.places import films_in
@@ -36,7 +36,7 @@ def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
     if count > 1:
         raise UserError(f"patientId {name!r} is that of {count} films; each may have one, its file's name")
     with registered_model(model) as (directory, _):
-        # Here, since Keras takes seconds that a mistake above need not wait for.
+        # Here, since it takes time that a mistake above need not wait for.
         from pneumonia.inference.predictor import Detection, Prediction, Predictor
 
         predictor = Predictor.load(directory)
@@ -55,6 +55,7 @@ def write_submission(places: Sequence[Path], model: str, output: Path) -> int:
                 print(printable(f"{file}: {prediction}"), file=sys.stderr)
             said = (f"{box.confidence:.4f} {box.x:.1f} {box.y:.1f} {box.width:.1f} {box.height:.1f}" for box in boxes)
             rows.append((names[file.stem], " ".join(said)))
-    with whole_file(output) as partial:
-        pd.DataFrame(rows, columns=["patientId", "PredictionString"]).to_csv(partial, index=False)
+    with whole_file(output) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("patientId", "PredictionString"), *rows])
     return unreadable

@@ -41,6 +41,8 @@ class Decision(BaseModel):
     """How the threshold was chosen."""
     localization: Localization | None = None
     """Given for the task `localize` alone."""
+    notice: str | None = None
+    """What whoever uses the network is told as it is loaded: one line, or none."""
 
     @property
     def healthy(self) -> int:

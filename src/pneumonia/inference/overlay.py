@@ -4,7 +4,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pneumonia.annotations.boxes import rescale
-from pneumonia.inference.gradcam import grad_cam, lay_heat_over
 from pneumonia.inference.predictor import Prediction, Predictor
 from pneumonia.radiographs.read import resize
 
@@ -16,12 +15,18 @@ def show_evidence(predictor: Predictor, prediction: Prediction, film: np.ndarray
     """The boxes of a localiser, or else the heat of Grad-CAM, on `shown`: uint8 (h, w, 3).
 
     `prediction` is that of `predictor` for `film`, uint8 (H, W); `shown`, uint8 (h, w), is the film at any size.
+
+    Raises:
+        UserError: Grad-CAM needs the network in Keras, which cannot be had (see `Predictor.keras_model`).
     """
     if prediction.boxes is not None:
         boxes = np.array(prediction.boxes).reshape(-1, 5)
         return outline_boxes(shown, rescale(boxes, film.shape, shown.shape))
+    # Here, since it imports Keras, which takes seconds and which boxes do without.
+    from pneumonia.inference.gradcam import grad_cam, lay_heat_over
+
     packed = resize(film, predictor.decision.image_size)
-    heat = grad_cam(predictor.network, packed[None, ..., None], healthy=predictor.decision.healthy)[0]
+    heat = grad_cam(predictor.keras_model(), packed[None, ..., None], healthy=predictor.decision.healthy)[0]
     return lay_heat_over(shown, heat)
 
 

@@ -2,32 +2,40 @@
 
 import json
 import os
+import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-import keras
 import numpy as np
 
 from pneumonia.annotations.boxes import rescale
 from pneumonia.errors import UserError
 from pneumonia.inference.decision import Decision, Localization
 from pneumonia.inference.familiarity import Familiarity
+from pneumonia.inference.keras_file import KerasFile
+from pneumonia.inference.network import BATCH, Network
 from pneumonia.inference.probabilities import predict_classes, probability_of_pneumonia, scale
 from pneumonia.models.shared.head import head_of
-from pneumonia.models.shared.weights import read_network
 from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, refuse_unusable, resize
 
-FILES = ("model.keras", "decision.json", "familiarity.npz")
-"""The files in a directory that a `Predictor` is loaded from."""
+MAX_BYTES = 50_000_000
+"""The most for a film that comes over HTTP: the largest detectors give 38 million uncompressed."""
 
-BATCH = 32
-"""Films in a batch. A batch of fewer, but not of one, is padded to as many: Keras compiles anew for each new shape."""
+if TYPE_CHECKING:
+    import keras
+
+KERAS_MODEL, DECISION, FAMILIARITY = "model.keras", "decision.json", "familiarity.npz"
+FILES = (KERAS_MODEL, DECISION, FAMILIARITY)
+"""The files in a directory that a `Predictor` is loaded from."""
+TWIN = "model.onnx"
+"""The network's twin (see `twin`), which answers in its place where it is there too."""
+
 BATCHES_AHEAD = 3
 
 
@@ -74,35 +82,44 @@ class _Prepared:
 
 
 class Predictor:
-    """A network with what is needed to use it.
+    """A network with what is needed to use it. Keras is imported only where there is no twin, or for `keras_model`."""
 
-    `network` takes films (B, S, S, 1) and gives probabilities: (B, 1) of pneumonia, or (B, C) of the classes. A
-    localiser gives a map (B, s, s, C) before them.
-    """
-
-    def __init__(self, network: keras.Model, decision: Decision, familiarity: Familiarity) -> None:
-        self.network, self.decision, self.familiarity = network, decision, familiarity
+    def __init__(
+        self,
+        network: Network,
+        decision: Decision,
+        familiarity: Familiarity,
+        keras_model: "Callable[[], keras.Model]",
+    ) -> None:
+        """`keras_model` gives the network in Keras, for Grad-CAM, and may take seconds the first time."""
+        self.network, self.decision, self.familiarity, self.keras_model = network, decision, familiarity, keras_model
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Load `FILES` from `directory`.
+        """Load `FILES` from `directory`, with the `TWIN` in place of the Keras model if it is there.
+
+        What the decision has for its users is told on stderr.
 
         Raises:
             UserError: one is missing or damaged, or the network is not one that the decision is about.
         """
-        path = directory / FILES[0]
-        decision, familiarity = Decision.load(directory / FILES[1]), Familiarity.load(directory / FILES[2])
-        network = read_network(path)
+        decision, familiarity = Decision.load(directory / DECISION), Familiarity.load(directory / FAMILIARITY)
+        keras_file = KerasFile(directory / KERAS_MODEL)
+        has_twin = (directory / TWIN).is_file()
+        path = directory / (TWIN if has_twin else KERAS_MODEL)
+        network = _onnx_network(path) if has_twin else _keras_network(keras_file.model())
         size, outputs = decision.image_size, 1 if len(decision.classes) == 2 else len(decision.classes)
-        *maps, given = (tuple(output.shape[1:]) for output in network.outputs)
-        if (network.input_shape[1:], given) != ((size, size, 1), (outputs,)):
+        *maps, given = network.output_shapes
+        if (network.film_shape, given) != ((size, size, 1), (outputs,)):
             raise UserError(
-                f"{path}: takes {network.input_shape[1:]} and gives {given}, "
-                f"{FILES[1]} is for {(size, size, 1)} and {(outputs,)}"
+                f"{path}: takes {network.film_shape} and gives {given}, "
+                f"{DECISION} is for {(size, size, 1)} and {(outputs,)}"
             )
         if len(maps) != (decision.localization is not None):
-            raise UserError(f"{path}: gives {len(maps)} maps, {FILES[1]} is for task {decision.task}")
-        return cls(network, decision, familiarity)
+            raise UserError(f"{path}: gives {len(maps)} maps, {DECISION} is for task {decision.task}")
+        if decision.notice:
+            print(decision.notice, file=sys.stderr)
+        return cls(network, decision, familiarity, keras_file.model)
 
     def predict_films(self, films: Sequence[Radiograph]) -> list[Prediction]:
         """The predictions for decoded films, in their order.
@@ -123,14 +140,22 @@ class Predictor:
         Threads decode a few batches ahead of the network, so any number of files will do.
         """
         remaining = iter(sources)
+        first = list(islice(remaining, 2))
+        if len(first) == 1:  # to start threads for it would take as long as the network
+            yield from self._answers([self._read(first[0])])
+            return
+        remaining = chain(first, remaining)
         batches = iter(lambda: list(islice(remaining, BATCH)), [])
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             ahead = deque(threads.map(self._read, batch) for batch in islice(batches, BATCHES_AHEAD))
             while ahead:
                 read = list(ahead.popleft())
                 ahead.extend(threads.map(self._read, batch) for batch in islice(batches, 1))
-                predictions = iter(self._predict_prepared([film for film in read if isinstance(film, _Prepared)]))
-                yield from (next(predictions) if isinstance(film, _Prepared) else film for film in read)
+                yield from self._answers(read)
+
+    def _answers(self, read: list[_Prepared | UnreadableRadiograph]) -> Iterator[Prediction | UnreadableRadiograph]:
+        predictions = iter(self._predict_prepared([film for film in read if isinstance(film, _Prepared)]))
+        return (next(predictions) if isinstance(film, _Prepared) else film for film in read)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """The calibrated probabilities, float64 (N, C), for packed films, uint8 (N, S, S), 32 at the most."""
@@ -138,11 +163,7 @@ class Predictor:
 
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """The `probabilities` and, from a localiser, the map of each film, float32 (s, s, C)."""
-        padding = BATCH - len(images) if len(images) > 1 else 0
-        padded = np.pad(images, ((0, padding), (0, 0), (0, 0)))[..., None]
-        # For one film, three times as fast as calling the network, which compiles nothing.
-        outputs = keras.tree.flatten(self.network.predict_on_batch(padded))
-        *maps, raw = (np.asarray(output)[: len(images)] for output in outputs)
+        *maps, raw = self.network(images[..., None])
         probabilities = scale(np.hstack([1 - raw, raw]) if raw.shape[1] == 1 else raw, self.decision.temperature)
         return probabilities, list(maps[0]) if maps else []
 
@@ -181,3 +202,15 @@ class Predictor:
         return Prediction(
             classes[number], probability, dict(zip(classes, row.tolist(), strict=True)), threshold, remark
         )
+
+
+def _onnx_network(path: Path) -> Network:
+    from pneumonia.inference.onnx_network import OnnxNetwork
+
+    return OnnxNetwork(path)
+
+
+def _keras_network(model: "keras.Model") -> Network:
+    from pneumonia.inference.keras_network import KerasNetwork
+
+    return KerasNetwork(model)

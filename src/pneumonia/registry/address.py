@@ -6,7 +6,10 @@ from pathlib import Path
 from pneumonia.errors import UserError
 from pneumonia.params.paths import user_path
 
-ANEW = "`dvc repro` registers one, and `dvc repro --force --single-item evaluate` where it has nothing to do"
+ANEW = (
+    "`pneumonia install-model` installs one, `dvc repro` registers one, and "
+    "`dvc repro --force --single-item evaluate` where it has nothing to do"
+)
 """How a model comes into a registry: `dvc repro` has nothing to do where `dvc pull` brought its outputs."""
 
 SQLITE = "sqlite:///"

@@ -15,6 +15,9 @@ from mlflow.exceptions import MlflowException
 
 from pneumonia.registry.finding import every
 
+FINISHED = "pneumonia.evaluated"
+"""The tag of a run whose evaluation is complete: it is never written to again."""
+
 PROCESS = "pneumonia.process"
 """The tag of a run that says which process writes it: the machine, its number, and when it began."""
 
@@ -32,16 +35,17 @@ def mark_killed_runs(client: MlflowClient, experiment_id: str) -> None:
             client.set_terminated(run.info.run_id, "KILLED")
 
 
-def mark_undecided_versions(client: MlflowClient, name: str, newest: str, run_id: str, evaluated: str) -> None:
+def mark_undecided_versions(client: MlflowClient, name: str, newest: str) -> None:
     """Tag those versions of the registered model `name` of which nobody will decide, since their evaluation was killed.
 
-    These have no decision, and belong to the run `run_id`, which goes on with the version `newest`, or to one that does
-    not run and lacks the tag `evaluated`.
+    These have no decision, and belong to the run of the version `newest`, which goes on with that one, or to a run that
+    does not go on and was not evaluated.
     """
+    goes_on = client.get_model_version(name, newest).run_id
     for version in list(every(partial(client.search_model_versions, f"name='{name}'"))):
         if "decision" in version.tags or str(version.version) == newest:
             continue
-        if version.run_id == run_id or _has_ended(client, str(version.run_id), evaluated):
+        if (goes_on and version.run_id == goes_on) or _has_ended(client, str(version.run_id)):
             client.set_model_version_tag(name, version.version, "decision", "none: its evaluation was killed")
 
 
@@ -55,9 +59,9 @@ def _is_gone(process: str) -> bool:
         return True
 
 
-def _has_ended(client: MlflowClient, run_id: str, evaluated: str) -> bool:
+def _has_ended(client: MlflowClient, run_id: str) -> bool:
     try:
         run = client.get_run(run_id)
     except MlflowException:  # no run's, or of one that is gone
         return False
-    return run.info.status != "RUNNING" and evaluated not in run.data.tags
+    return run.info.status != "RUNNING" and FINISHED not in run.data.tags

@@ -42,7 +42,7 @@ def refuse_absent(location: str, store: str) -> None:
     Raises:
         UserError: it is a folder, and is not there.
     """
-    place = _local(location)
+    place = local_path(location)
     if place is not None and not place.exists():
         refuse_foreign(location, store)
         raise UserError(f"{place}: is not there, but {store} names it; it may be brought back from a copy")
@@ -82,7 +82,7 @@ def _foreign_rows(connection: sqlite3.Connection, store: str) -> Iterator[tuple[
 
 
 def _relocate_row(connection: sqlite3.Connection, table: str, column: str, number: int, location: str) -> None:
-    before, folder = _local(location), _project_of(location)
+    before, folder = local_path(location), _project_of(location)
     assert before is not None and folder is not None
     after = repository() / before.relative_to(folder)
     if before.exists() and not after.exists():
@@ -104,13 +104,13 @@ def _is_foreign(folder: Path, store: str) -> bool:
 
 def _project_of(location: str) -> Path | None:
     """The folder that holds the `mlruns` in which a local `location` is."""
-    place = _local(location)
+    place = local_path(location)
     if place is None:
         return None
     return next((each.parent for each in (place, *place.parents) if each.name == "mlruns"), None)
 
 
-def _local(location: str) -> Path | None:
+def local_path(location: str) -> Path | None:
     """The path of a `location` in the file system; None for a server's, a bucket's, or another model's."""
     address = urlsplit(location)
     if address.scheme == "file":

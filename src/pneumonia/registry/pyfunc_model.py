@@ -35,16 +35,15 @@ from mlflow.types import ColSpec, DataType, Schema
 from PIL import Image
 
 from pneumonia.inference.decision import Decision
-from pneumonia.inference.predictor import FILES, Prediction, Predictor, boxes_as_json
+from pneumonia.inference.predictor import DECISION, FILES, MAX_BYTES, TWIN, Prediction, Predictor, boxes_as_json
 
 T = TypeVar("T")
 
-MAX_BYTES = 50_000_000
-"""The most for a film: the largest detectors give 38 million uncompressed."""
+MODEL_TO_TRY = Path(__file__).parents[1] / "model_to_try"
+"""The model that comes with the package (see `installing`), which no other model need carry."""
 
 REQUIREMENTS = (
-    "keras",
-    "mlflow",
+    "mlflow-skinny",
     "numpy",
     "pandas",
     "pillow",
@@ -54,10 +53,12 @@ REQUIREMENTS = (
     "pylibjpeg-openjpeg",
     "python-gdcm",
     "pyyaml",
-    "scipy",
-    "tensorflow",
 )
 """What the package code in the model imports to predict, and the decoders of DICOM."""
+OF_TWIN = ("onnxruntime",)
+OF_KERAS = ("h5py", "keras", "tensorflow")
+OF_BOXES = ("scipy",)
+"""What it imports besides: to answer by ONNX Runtime, or else by Keras, and to find boxes in a map."""
 
 
 OUTPUTS = {
@@ -86,8 +87,8 @@ class RadiographModel(PythonModel):
     """A `Predictor` as MLflow calls it."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the predictor and have its network compiled for one film, so that the first request is no slower."""
-        artifacts = Path(context.artifacts["decision"]).parent
+        """Load the predictor and have it answer once, so that the first request is no slower."""
+        artifacts = Path(context.artifacts[DECISION]).parent
         self.predictor = Predictor.load(artifacts)
         self.model_version = model_version(artifacts.parent)
         size = self.predictor.decision.image_size
@@ -115,7 +116,9 @@ class RadiographModel(PythonModel):
 
 
 def log_radiograph_model(directory: Path, name: str, registered_model_name: str | None = None) -> ModelInfo:
-    """Log the predictor in `directory` (see `predictor.FILES`) to the active run, and register it under any name given.
+    """Log the predictor in `directory` to the active run, and register it under any name given.
+
+    Of `directory` it takes `predictor.FILES`, and the `TWIN` where it has one.
 
     The package's code goes with it, so the model works the same after the repository has moved on. Its example is a
     grey ramp, since a film may be a patient's.
@@ -128,14 +131,17 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
     outputs = {**OUTPUTS, **_class_columns(dict.fromkeys(decision.classes, DataType.double))}
     if decision.localization:
         outputs["boxes"] = DataType.string
+    files = [*FILES, *([TWIN] if (directory / TWIN).is_file() else [])]
     with TemporaryDirectory() as copies:  # MLflow takes no links, as which DVC may have the files
-        for file in FILES:
+        for file in files:
             shutil.copyfile(directory / file, Path(copies) / file)
+        code = Path(copies) / package.name
+        shutil.copytree(package, code, ignore=shutil.ignore_patterns("__pycache__", MODEL_TO_TRY.name))
         return mlflow.pyfunc.log_model(
             name=name,
             python_model=str(package / "registry" / "pyfunc_entry.py"),
-            code_paths=[str(package)],
-            artifacts={Path(file).stem: str(Path(copies) / file) for file in FILES},
+            code_paths=[str(code)],
+            artifacts={file: str(Path(copies) / file) for file in files},
             input_example=pd.DataFrame({"film": [_ramp(max(decision.image_size, decision.min_size))]}),
             # The column has no name there, so that a bare list of films will do as well as a table.
             signature=ModelSignature(
@@ -143,7 +149,7 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
                 Schema([ColSpec(kind, column) for column, kind in outputs.items()]),
             ),
             # Without these MLflow loads the model again to find them, in a process of its own: half a minute.
-            pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in REQUIREMENTS],
+            pip_requirements=[f"{each}=={importlib.metadata.version(each)}" for each in _requirements(decision, files)],
             registered_model_name=registered_model_name,
         )
 
@@ -155,6 +161,11 @@ def model_version(model: Path) -> str:
     if version is not None:
         return str(version)
     return f"run {Model.load(model).run_id}"
+
+
+def _requirements(decision: Decision, files: list[str]) -> list[str]:
+    of_boxes = OF_BOXES if decision.localization else ()
+    return sorted([*REQUIREMENTS, *(OF_TWIN if TWIN in files else OF_KERAS), *of_boxes])
 
 
 def _class_columns(of_class: dict[str, T]) -> dict[str, T]:

@@ -22,14 +22,11 @@ from pneumonia.outputs import fingerprint
 from pneumonia.params.load import Params
 from pneumonia.registry.epochs import log_epochs, log_missing_epochs
 from pneumonia.registry.finding import every
-from pneumonia.registry.ghosts import PROCESS, this_process
+from pneumonia.registry.ghosts import FINISHED, PROCESS, this_process
 from pneumonia.registry.outage import briefly
 from pneumonia.registry.places import refuse_foreign
 
 log = logging.getLogger(__name__)
-
-FINISHED = "pneumonia.evaluated"
-"""The tag of a run whose evaluation is complete: it is never written to again."""
 
 MODEL = "pneumonia.model_sha256"
 """The tag of a run that says which file it trained: the same training gives the same file, whenever it is run."""

@@ -1,7 +1,9 @@
 """The MLflow model registry: a version for each evaluated run, the champion among them, and its challenger."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import mlflow
 import pandas as pd
@@ -17,7 +19,6 @@ from pneumonia.registry.finding import find_model, find_version
 from pneumonia.registry.ghosts import mark_undecided_versions
 from pneumonia.registry.pyfunc_model import log_radiograph_model
 from pneumonia.registry.run_comparison import read_predictions
-from pneumonia.registry.runs import FINISHED
 from pneumonia.registry.store import store_lock
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -32,22 +33,38 @@ DECISIVE = {"boxes/map": "mean average precision", "classes/roc_auc": "AUC", "ro
 def register(params: Params, evaluation: Evaluation, card: str, data: Path, models: Path, reports: Path) -> str:
     """Log the classifier in `models` to the active run, register it as `pneumonia-<task>`, and give it its alias.
 
-    Returns the decision and its reason, which is also a tag of the version; `card` is its description. The version
+    It carries the network's twin in ONNX, checked on the validation films; where it can carry none, its tag `onnx` has
+    the reason. Returns the decision and its reason, which is also a tag of the version; `card` is its description. It
     becomes champion only if it is better than chance on validation films. Then it does so where there is none, or where
     the champion knew generated films only and this one real ones. On the same validation films it becomes champion if
     the 95 % interval of the paired difference in AUC (for localisers, in mean average precision) is above 0. Else it
     becomes challenger.
     """
+    # Here, since it imports Keras, which all else in this module does without.
+    from pneumonia.registry.carried_twin import add_twin
+
     name = f"pneumonia-{params.task}"
-    logged = log_radiograph_model(models, "model", registered_model_name=name)
+    with TemporaryDirectory() as directory:
+        twin = add_twin(models, data, Path(directory))
+        logged = log_radiograph_model(Path(directory), "model", registered_model_name=name)
     client, version = MlflowClient(), str(logged.registered_model_version)
     client.update_model_version(name, version, description=card)
-    tags = {**_tags(params, evaluation, data), "git.commit": _commit(client)}
+    tags = {**_tags(params, evaluation, data), "git.commit": _commit(client), "onnx": twin}
     predictions = Predictions.read([reports / name for name in TABLES if (reports / name).is_file()])
+    return give_alias(
+        name, version, tags, lambda champion: _alias_and_reason(champion, tags, predictions, evaluation.intervals)
+    )
+
+
+def give_alias(
+    name: str, version: str, tags: dict[str, str], decide: Callable[[ModelVersion | None], tuple[str, str]]
+) -> str:
+    """Tag a new version and give it the alias for which `decide` has a reason, given the champion; both, in words."""
+    client = MlflowClient()
     # One at a time: if two runs finish at once, the second is compared with the first.
     with store_lock():
-        mark_undecided_versions(client, name, version, str(logged.run_id), FINISHED)
-        alias, reason = _alias_and_reason(_champion(client, name), tags, predictions, evaluation.intervals)
+        mark_undecided_versions(client, name, version)
+        alias, reason = decide(_champion(client, name))
         for key, value in {**tags, "decision": f"{alias}: {reason}"}.items():
             client.set_model_version_tag(name, version, key, value)
         if alias == CHAMPION:

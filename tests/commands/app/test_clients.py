@@ -14,6 +14,7 @@ import psutil
 import pytest
 import uvicorn
 
+from pneumonia.commands import uploads
 from pneumonia.commands.app import server
 from pneumonia.inference.predictor import Prediction, Predictor
 from pneumonia.models.resnet import network as resnet
@@ -21,7 +22,7 @@ from pneumonia.params.load import load_params
 from pneumonia.radiographs.radiograph import Radiograph
 
 from ...conftest import write_params
-from ...small_classifier import decision, png, thorax, write_classifier
+from ...small_classifier import brightness_network, decision, png, thorax, write_classifier, write_with_twin
 
 HELD, FAILING = 200, 300
 """The sides of films that the predictor holds back, and at which it fails."""
@@ -49,6 +50,12 @@ def predictor(tmp_path_factory) -> Hesitant:
 
 @pytest.fixture(scope="module")
 def port(predictor) -> Iterator[int]:
+    with answering(predictor) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def answering(predictor: Predictor) -> Iterator[int]:
     app = server.make_app(predictor, "model")
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -152,7 +159,7 @@ def test_a_client_that_leaves_is_no_failure_of_the_server(port, predictor, gate,
 
 
 def test_a_body_that_never_comes_or_never_ends_is_waited_for_only_so_long(port, monkeypatch):
-    monkeypatch.setattr(server, "UPLOAD_SECONDS", 1)
+    monkeypatch.setattr(uploads, "UPLOAD_SECONDS", 1)
     stalled = [
         send_head(port, "Content-Length: 1000", body=png(thorax(1))[:100]),
         send_head(port, "Content-Length: 999999999999"),
@@ -226,3 +233,19 @@ def test_an_unforeseen_failure_is_told_as_json_and_the_server_lives_on(port):
     status, said = ask(port, png(thorax(1, FAILING)))
     assert (status, said) == (500, {"detail": "the server failed: RuntimeError, see its terminal"})
     assert ask(port, png(thorax(1)))[0] == 200
+
+
+def test_without_evidence_an_answer_waits_for_no_keras_and_without_keras_it_comes_all_the_same(tmp_path):
+    chosen = decision().model_copy(update={"notice": "For children."})
+    models = write_with_twin(tmp_path / "models", brightness_network(), chosen)
+    (models / "model.keras").write_bytes(b"damaged")
+    with answering(Predictor.load(models)) as port:
+        status, alone = request(port, "POST", "/answer?evidence=false", png(thorax(1)))
+        _, whole = ask(port, png(thorax(1)))
+    assert status == 200
+    assert alone["probability"] == pytest.approx(thorax(1).mean() / 255, abs=0.003)
+    assert alone["notice"] == "For children."
+    assert "overlay" not in alone
+    assert whole["evidence"].startswith("none: ")
+    assert "model.keras: cannot be read" in whole["evidence"]
+    assert whole["overlay"] == whole["film"] == alone["film"]

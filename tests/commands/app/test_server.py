@@ -129,6 +129,8 @@ def test_in_a_browser_a_film_is_chosen_and_its_answer_shown(page, browser, tmp_p
     bar = browser.find_element(By.ID, "bar")
     drawn = bar.find_element(By.TAG_NAME, "i").rect["width"] / bar.rect["width"]
     assert drawn == pytest.approx(share, abs=0.01)
+    evidence = browser.find_element(By.ID, "evidence")
+    WebDriverWait(browser, 30).until(lambda _: evidence.text == "Grad-CAM")
     shown = browser.find_element(By.ID, "film")
     with_heat = shown.get_attribute("src")
     browser.find_element(By.ID, "heat").click()

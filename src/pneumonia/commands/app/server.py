@@ -11,6 +11,8 @@ import base64
 import hashlib
 import io
 import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +24,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
+from pneumonia.commands.uploads import FILMS_AT_ONCE, read_at_most
 from pneumonia.errors import UserError
 from pneumonia.inference.overlay import show_evidence
-from pneumonia.inference.predictor import Predictor
+from pneumonia.inference.predictor import MAX_BYTES, Predictor
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph
-from pneumonia.registry.pyfunc_model import MAX_BYTES
 from pneumonia.registry.version_files import registered_model
 
 LONGEST_SIDE = 1024
@@ -35,12 +37,6 @@ LONGEST_SIDE = 1024
 
 HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 """The names under which the page answers, at any port."""
-
-FILMS_AT_ONCE = 4
-"""The films that are held and worked on at once. The others wait, unread, in the order in which they came."""
-
-UPLOAD_SECONDS = 120
-"""The longest that a film may take to arrive, from its turn on."""
 
 PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 
@@ -59,6 +55,8 @@ def serve(address: str, port: int) -> None:
             raise UserError(f"port {port} cannot be had ({error.strerror}); --port may be another") from error
     with registered_model(address) as (directory, version):
         predictor = Predictor.load(directory)
+        # For Grad-CAM, which takes Keras' seconds: most of them pass before the first film comes.
+        threading.Thread(target=_load_keras, args=[predictor], daemon=True).start()
         name = address.removeprefix("models:/").partition("@")[0].partition("/")[0]
         print(f"http://127.0.0.1:{port}")
         app = make_app(predictor, f"{name} version {version}")
@@ -69,9 +67,11 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
     """The page at `/`; `/answer` takes the bytes of a film and gives JSON.
 
     Its keys: `label`, `probability`, `threshold` and `remark` (see `predictor.Prediction`), `model` as given here,
-    `film` and `overlay` (see `overlay.show_evidence`) as PNG in base64, and `evidence`, what the overlay shows. Else
-    `detail` has the reason. A film that cannot be used gets status 400, one from the page of another site 403, one that
-    does not arrive in time 408, one that is too long 413, and whatever fails unforeseen 500.
+    `notice`, what its decision has for its users, `film` and `overlay` (see `overlay.show_evidence`) as PNG in base64,
+    and `evidence`, what the overlay shows, or why it shows the film alone. With `?evidence=false` it has neither of the
+    last two, which may take seconds the first time. Else `detail` has the reason. A film that
+    cannot be used gets status 400, one from the page of another site 403, one that does not arrive in time 408, one
+    that is too long 413, and whatever fails unforeseen 500.
     """
     app = FastAPI(title="pneumonia", openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
@@ -82,11 +82,11 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
         return PAGE
 
     @app.post("/answer", dependencies=[Depends(_refuse_other_sites)])  # the address that programs know
-    async def predict(request: Request) -> dict[str, str | float]:
+    async def predict(request: Request, evidence: bool = True) -> dict[str, str | float]:
         async with turn:
-            data = await _read_at_most(request, MAX_BYTES)
+            data = await read_at_most(request, MAX_BYTES)
             try:
-                return await run_in_threadpool(_predict, predictor, model, data)
+                return await run_in_threadpool(_predict, predictor, model, data, evidence)
             except UnreadableRadiograph as error:
                 raise HTTPException(400, f"no film: {error}") from error
 
@@ -101,6 +101,12 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
         return JSONResponse({"detail": f"the server failed: {type(error).__name__}, see its terminal"}, 500)
 
     return app
+
+
+def _load_keras(predictor: Predictor) -> None:
+    if predictor.decision.localization is None:
+        with suppress(UserError):  # which whoever asks is told
+            predictor.keras_model()
 
 
 def _headers() -> list[tuple[str, str]]:
@@ -137,45 +143,29 @@ async def _refuse_other_sites(request: Request) -> None:
         raise HTTPException(403, f"sent by the page of another site ({origin or site}), which may not ask")
 
 
-async def _read_at_most(request: Request, limit: int) -> bytes:
-    """The body. One that is too long is read to its end, though not kept: many clients hear no answer before.
-
-    Raises:
-        HTTPException: it is longer than `limit` bytes, or takes longer than `UPLOAD_SECONDS`.
-        ClientDisconnect: the client went away.
-    """
-    data, length = bytearray(), 0
-    try:
-        async with asyncio.timeout(UPLOAD_SECONDS):
-            async for part in request.stream():
-                length += len(part)
-                if length > limit:
-                    data.clear()
-                else:
-                    data += part
-    except TimeoutError as error:
-        raise HTTPException(408, f"the film did not arrive within {UPLOAD_SECONDS} seconds") from error
-    if length > limit:
-        raise HTTPException(413, f"more than {limit:,} bytes, which no film has")
-    return bytes(data)
-
-
-def _predict(predictor: Predictor, model: str, data: bytes) -> dict[str, str | float]:
+def _predict(predictor: Predictor, model: str, data: bytes, with_evidence: bool) -> dict[str, str | float]:
     film = read_radiograph(data)
     [prediction] = predictor.predict_films([film])
     shown = Image.fromarray(film.pixels)
     shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     pixels = np.asarray(shown)
-    return {
+    answer: dict[str, str | float] = {
         "label": prediction.label,
         "probability": prediction.probability,
         "threshold": prediction.threshold,
         "remark": prediction.remark,
         "model": model,
+        "notice": predictor.decision.notice or "",
         "film": _png(pixels),
-        "evidence": "Grad-CAM" if prediction.boxes is None else f"boxes: {len(prediction.boxes)}",
-        "overlay": _png(show_evidence(predictor, prediction, film.pixels, pixels)),
     }
+    if not with_evidence:
+        return answer
+    evidence = "Grad-CAM" if prediction.boxes is None else f"boxes: {len(prediction.boxes)}"
+    try:
+        overlay = show_evidence(predictor, prediction, film.pixels, pixels)
+    except UserError as error:  # the prediction does not need it
+        evidence, overlay = f"none: {error}", pixels
+    return answer | {"evidence": evidence, "overlay": _png(overlay)}
 
 
 def _png(pixels: np.ndarray) -> str:

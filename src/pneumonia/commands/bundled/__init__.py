@@ -1,0 +1,1 @@
+"""What runs in a bundle (see `commands.bundle`): no Keras, no MLflow, and no registry."""
