@@ -4,8 +4,8 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-# The lock is complete, so there is nothing to resolve; Python compiles what is imported, a small part of it, by itself.
-QUICKLY := --quiet --disable-pip-version-check --no-deps --no-compile
+# Python compiles what is imported, a small part of it, by itself.
+PIP := python -m pip --quiet --disable-pip-version-check install --no-compile
 
 # An environment holds the path of its folder: in one that was moved or copied it is made anew.
 $(shell test -s $(VENV)/ready && test "$$(cat $(VENV)/ready)" != "$(CURDIR)" && rm -r $(VENV))
@@ -47,6 +47,6 @@ bench: $(VENV)/ready
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"error: python is {v[0]}.{v[1]}; it may be 3.11, 3.12 or 3.13: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	python -m pip install $(QUICKLY) --requirement requirements.lock
-	python -m pip install $(QUICKLY) --no-build-isolation --editable .
+	$(PIP) --requirement requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	echo "$(CURDIR)" > $@
