@@ -1,6 +1,6 @@
 """Puts a registered model into the package, as the one that `pneumonia install-model` installs.
 
-    dvc exp run -S dataset=kermany -S model=mobilenet_v2 -S models.mobilenet_v2.alpha=0.35
+    dvc exp run -S dataset=kermany -S model=mobilenet_v2 -S models.mobilenet_v2.alpha=0.35 -S clean.image_size=128
     python tools/model_to_try.py models:/pneumonia-binary/VERSION
 
 Its files, its card with the attribution, and its tags go to src/pneumonia/model_to_try.
