@@ -78,7 +78,7 @@ def _costs(trained: Trained) -> dict[str, str | float]:
     """What the training ran on, and how long: for MLflow alone."""
     costs = {"device": trained.device, "training_seconds": round(float(trained.history["seconds"].sum()), 1)}
     if compiled := compile_seconds():
-        logging.info("programs were compiled, or taken from the cache, for %.1f s", compiled)
+        logging.info("JAX compiled programs, or read them from its cache, for %.1f s", compiled)
         costs["compile_seconds"] = round(compiled, 1)
     return costs
 

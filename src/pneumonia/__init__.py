@@ -4,9 +4,9 @@ import os
 import tempfile
 from pathlib import Path
 
-# TensorFlow asks the C library for each tensor's memory and gives it back at once, so each step touches fresh pages,
-# for a fifth to a third of its time; with this it keeps what it has. TensorFlow reads it when it is loaded, which
-# nothing of this package can do before this line. What the user has set stays.
+# Without oneDNN TensorFlow asks the C library for each tensor's memory and gives it back at once, so each step touches
+# fresh pages, for up to a fifth of its time (docs/benchmarks.md); with this it keeps what it has. It reads this before
+# its first tensor, which nothing of this package makes before this line. What the user has set stays.
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")
 
 try:

@@ -18,18 +18,22 @@ _seconds: list[float] = []
 
 
 def keep_compiled_programs() -> None:
-    """Have JAX keep what it compiles in the user's cache, and take it from there; `JAX_COMPILATION_CACHE_DIR` counts.
+    """Have JAX keep what it compiles in the user's cache, and take it from there; what JAX's variables say counts.
 
-    A cache that cannot be written or is damaged costs time and nothing else: JAX then compiles, and warns.
+    A cache that cannot be written or is damaged costs time and nothing else: JAX then compiles, and warns, at each
+    start until the damaged file, or the folder, is removed.
     """
     if keras.backend.backend() != "jax":
         return
     import jax
 
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(user_cache() / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    for name, value in {
+        "jax_compilation_cache_dir": str(user_cache() / "compiled"),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }.items():
+        if name.upper() not in os.environ:  # what the user has set stays
+            jax.config.update(name, value)
     jax.monitoring.register_event_duration_secs_listener(_note)
 
 
@@ -46,10 +50,15 @@ def compile_seconds() -> float:
 def on_the_processor() -> AbstractContextManager[object]:
     """Within it JAX computes on the processor: first weights take some sixty small programs, quicker to compile there.
 
-    What it makes moves to the device with the first step that uses it.
+    What it makes moves to the device with the first step that uses it. Where JAX may not use the processor
+    (`JAX_PLATFORMS`), nothing is different.
     """
     if keras.backend.backend() != "jax":
         return nullcontext()
     import jax
 
-    return jax.default_device(jax.local_devices(backend="cpu")[0])
+    try:
+        processor, *_ = jax.local_devices(backend="cpu")
+    except RuntimeError:
+        return nullcontext()
+    return jax.default_device(processor)

@@ -45,8 +45,25 @@ def test_a_film_more_or_less_or_another_content_is_another_input(films: Path, tm
     film.write_bytes(b"normal/a.png")
     os.utime(film, (9, 9))
     assert digest(tmp_path, path=path) == first
-    (tmp_path / "state.json").unlink()
-    assert digest(tmp_path, path=path) == first
+    film.write_bytes(b"normal/B.png")
+    os.utime(film, (9, 9))
+    assert digest(tmp_path, path=path) != first
+    film.write_bytes(b"normal/a.png")
+    for lost in (b"", b"not JSON", None):
+        (tmp_path / "state.json").write_bytes(lost) if lost is not None else (tmp_path / "state.json").unlink()
+        assert digest(tmp_path, path=path) == first
+
+
+def test_another_data_set_in_between_costs_no_reading(films: Path, tmp_path: Path) -> None:
+    digest(tmp_path, path=str(films / "normal"))
+    digest(tmp_path, path=str(films / "viral"))
+    assert len(json.loads((tmp_path / "state.json").read_text())) == 3
+
+
+def test_a_folder_that_is_called_as_a_word_for_weights_is_not_read(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "random").mkdir()
+    assert digest(tmp_path, "weights", weights="random") is None
 
 
 def test_what_did_not_change_is_not_read_again(films: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 DVC sees the paths in params.yaml, which stay the same when the films change. So a stage that always runs writes what is
 there, and stages that use it depend on that. It must cost little where nothing changed: a file is read again only where
-its size, its time or its place on the disk is another.
+its size, its times or its place on the disk are others.
 """
 
 import hashlib
@@ -16,7 +16,10 @@ from pneumonia.params.paths import user_path
 from pneumonia.radiographs.film_files import find_films
 
 Known = dict[str, list[Any]]
-"""By path of a file: its size, time and inode when it was read, and its SHA-256."""
+"""By path of a file: its size, its times of content and of state, its inode when it was read, and its SHA-256."""
+
+WORDS = ("auto", "imagenet", "random")
+"""What weights may be that is no path."""
 
 
 def write_inputs(params: dict[str, Any], out: Path, state: Path) -> None:
@@ -28,18 +31,27 @@ def write_inputs(params: dict[str, Any], out: Path, state: Path) -> None:
     Raises:
         UserError: a folder that cannot be read.
     """
-    known: Known = json.loads(state.read_text()) if state.is_file() else {}
+    known = _read(state)
     seen: Known = {}
     for name, blocks, chosen, key in (
         ("films", "datasets", "dataset", "path"),
         ("weights", "models", "model", "weights"),
     ):
         block = (params.get(blocks) or {}).get(params.get(chosen)) or {}
-        digest = _content(block.get(key), known, seen)
+        given = block.get(key)
+        digest = None if given in WORDS else _content(given, known, seen)
         with whole_file(out / f"{name}.json") as partial:
             partial.write_text(json.dumps({"sha256": digest}) + "\n")
     with whole_file(state) as partial:
-        partial.write_text(json.dumps(seen))
+        partial.write_text(json.dumps(known | seen))  # of other data sets too, since runs in turns share it
+
+
+def _read(state: Path) -> Known:
+    """What was known; nothing where that is lost or damaged, since then all is read again."""
+    try:
+        return dict(json.loads(state.read_text()))
+    except (OSError, ValueError):
+        return {}
 
 
 def _content(path: object, known: Known, seen: Known) -> str | None:
@@ -55,7 +67,7 @@ def _content(path: object, known: Known, seen: Known) -> str | None:
 
 def _file_content(file: Path, known: Known, seen: Known) -> str:
     status = os.stat(file)
-    facts = [status.st_size, status.st_mtime_ns, status.st_ino]
+    facts = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     *before, digest = known.get(str(file), [""])
     seen[str(file)] = [*facts, digest if before == facts else fingerprint([file])]
     return str(seen[str(file)][-1])
