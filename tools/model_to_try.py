@@ -16,8 +16,7 @@ from pneumonia.errors import UserError, exit_on_user_error
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.predictor import DECISION, FILES, TWIN
 from pneumonia.outputs import whole_directory
-from pneumonia.registry.installing import CARD, NAME, TAGS
-from pneumonia.registry.pyfunc_model import MODEL_TO_TRY
+from pneumonia.registry.installing import CARD, MODEL_TO_TRY, NAME, TAGS
 from pneumonia.registry.version_files import registered_model
 from pneumonia.registry.versions import open_registry
 
@@ -59,7 +58,9 @@ def main(address: str) -> None:
             Decision.load(folder / DECISION).model_copy(update={"notice": NOTICE}).save(folder / DECISION)
             title, _, rest = (version.description or "").partition("\n")
             (folder / CARD).write_text(f"{title}\n\n{ABOUT}{rest.lstrip()}", encoding="utf-8")
-            tags = {key: value for key, value in version.tags.items() if key in KEPT or key[:4] in ("val.", "test")}
+            tags = {
+                key: value for key, value in version.tags.items() if key in KEPT or key.startswith(("val.", "test."))
+            }
             (folder / TAGS).write_text(json.dumps(tags, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for file in MODEL_TO_TRY.iterdir())
     print(f"{MODEL_TO_TRY}: {size / 1e6:.1f} MB")

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
+from mlflow import MlflowClient
 from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
 
+from ..conftest import REPOSITORY
 from ..environments import make_environment
 from ..small_classifier import (
     brightness_network,
@@ -30,6 +32,7 @@ from ..small_classifier import (
 )
 
 NOTICE = "For films of children's chests, and no medical device."
+CARD = "# Brightness\n\nFilms under CC BY 4.0 by “Mendeley”.\n"
 
 
 @pytest.fixture
@@ -44,6 +47,7 @@ def make_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, directory: Path, name: str = "pneumonia-binary"
 ) -> Path:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", register_classifier(tmp_path, directory, name))
+    MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).update_model_version(name, "1", description=CARD)
     said = CliRunner().invoke(app, ["bundle", str(tmp_path / "bundle"), "--model", f"models:/{name}@champion"])
     assert said.exit_code == 0, said.output
     return tmp_path / "bundle"
@@ -78,6 +82,36 @@ def test_its_command_answers_and_its_check_tells_another_model(bundle, tmp_path)
     assert f"error: {answers[0]['file']}: cannot be read here" in answer(bundle, "check").stderr
 
 
+def test_it_says_whose_it_is_and_leaves_out_of_an_image_what_use_left_in_it(bundle):
+    assert (bundle / "card.md").read_text(encoding="utf-8") == CARD
+    assert (bundle / "LICENSE").read_text() == (REPOSITORY / "LICENSE").read_text()
+    readme = (bundle / "README.md").read_text()
+    assert "`card.md`" in readme
+    assert "`LICENSE`" in readme
+    assert (bundle / ".dockerignore").read_text().split() == [".venv", "**/__pycache__"]
+
+
+def told(said: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a command that can do nothing."""
+    assert (said.returncode, said.stdout) == (1, "")
+    [line] = said.stderr.splitlines()
+    return line
+
+
+def test_what_a_bundle_cannot_do_is_one_line(bundle):
+    assert told(answer(bundle, "serve", "--port", "70000")) == "error: port is 70000; it may be 1 to 65535"
+    assert told(answer(bundle, "serve", "--host", "nowhere.invalid")).startswith("error: host 'nowhere.invalid' is not")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = told(answer(bundle, "serve", "--port", port))
+    in_use = "cannot be had (Address already in use); --port may be another"
+    assert said == f"error: port {port} of 127.0.0.1 {in_use}"
+    (bundle / "model" / "model.onnx").unlink()
+    for command in (["check"], ["serve"], ["predict", str(bundle / "films")]):
+        said = told(answer(bundle, *command))
+        assert said == f"error: {bundle / 'model' / 'model.onnx'}: is not there; a bundle answers by it"
+
+
 def test_what_cannot_be_a_bundle_is_one_line(tmp_path, monkeypatch):
     directory = write_classifier(tmp_path / "models", brightness_network(), decision())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", register_classifier(tmp_path, directory))
@@ -95,7 +129,7 @@ def check_server(bundle: Path, python: Path, film: np.ndarray) -> dict:
         address, port = f"http://127.0.0.1:{free.getsockname()[1]}", str(free.getsockname()[1])
     command = [python, bundle / "answer.py", "serve", "--port", port]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    with subprocess.Popen(command, env=environment, cwd=bundle) as server:
+    with subprocess.Popen(command, env=environment, cwd=bundle, stderr=subprocess.PIPE, text=True) as server:
         try:
             while True:
                 try:
@@ -104,12 +138,16 @@ def check_server(bundle: Path, python: Path, film: np.ndarray) -> dict:
                 except requests.ConnectionError:
                     assert server.poll() is None
                     time.sleep(0.1)
+            with socket.create_connection(("127.0.0.1", int(port))) as leaving:  # in the middle of its film
+                leaving.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nfilm")
             refused = requests.post(f"{address}/predict", data=b"no film", timeout=60)
             assert refused.status_code == 400
             assert refused.json()["detail"] == "no film: not an image: neither JPEG nor PNG nor DICOM"
             said = requests.post(f"{address}/predict", data=png(film), timeout=60).json()
         finally:
             server.terminate()
+            stderr = server.communicate()[1]
+    assert "Traceback" not in stderr
     assert health["status"] == "ok"
     assert health["model"] == said["model"]
     return {**said, "notice": health["notice"]}

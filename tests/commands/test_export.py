@@ -1,9 +1,11 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from mlflow import MlflowClient
 from onnxruntime import InferenceSession
 from typer.testing import CliRunner
 
@@ -26,6 +28,7 @@ from ..small_classifier import (
 )
 
 REAL_FILMS = Path(__file__).parents[2] / ".." / "shared" / "data" / "chest_xray" / "test"
+CARD = "# A model\n\nof films under CC BY 4.0 by “Mendeley”\n"
 
 
 @pytest.fixture
@@ -36,6 +39,7 @@ def registry(tmp_path, make_params, monkeypatch) -> Path:
     models = write_classifier(tmp_path / "models", network, decision(threshold=0.4))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", register_classifier(tmp_path, models))
     monkeypatch.chdir(tmp_path)
+    MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).update_model_version("pneumonia-binary", "1", description=CARD)
     for number in range(2):
         Path(f"{number}.png").write_bytes(png(thorax(number)))
     return tmp_path
@@ -61,6 +65,7 @@ def test_other_runtimes_say_what_keras_says_of_any_number_of_films(registry, for
     expected = Predictor.load(registry / "models").keras_model().predict(films, verbose=0)
     assert run(registry / "out", films) == pytest.approx(expected, abs=1e-4)
     assert json.loads((registry / "out" / "decision.json").read_text())["threshold"] == 0.4
+    assert (registry / "out" / "card.md").read_text(encoding="utf-8") == CARD
 
     again = CliRunner().invoke(app, ["export", "0.png", "--format", form, "--output", "out"])
     assert (again.exit_code, again.stderr) == (1, "error: out exists already; --output may be a new directory\n")
@@ -71,7 +76,7 @@ def test_a_localiser_goes_with_its_map_and_its_probability(tmp_path, form):
     network = spot_localiser()
     films = np.stack([resize(spotted((20, 20, 40, 40, grey)), SIZE) for grey in (160, 220)])[..., None]
     localising().save(tmp_path / "decision.json")
-    export(network, tmp_path / "decision.json", films, form, tmp_path / "out")
+    export(network, tmp_path / "decision.json", "# Spots", films, form, tmp_path / "out")
     greys, expected = films.astype("float32"), network.predict(films, verbose=0)
     if form == "onnx":
         said = InferenceSession(tmp_path / "out" / "model.onnx").run(None, {"film": greys})

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -365,6 +366,47 @@ def test_a_killed_predict_keeps_the_rows_that_it_had_beside_the_file_of_before(
     assert predict("films/deep/a.png", "--format", form, "--output", "rows").exit_code == 0
     assert "films/deep/a.png" in Path("rows").read_text()
     assert not partial.exists()
+
+
+def test_of_two_commands_that_write_one_file_the_second_is_one_line_and_the_first_keeps_its_rows(
+    films: Path, with_twin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", with_twin)
+    Path("many").mkdir()
+    for number in range(2000):
+        Path(f"many/{number:04}.png").symlink_to(films / "deep" / "a.png")
+    command = [sys.executable, "-m", "pneumonia.commands.cli", "predict", "many", "--format", "csv"]
+    with subprocess.Popen([*command, "--output", "rows.csv"], stderr=subprocess.DEVNULL) as process:
+        while not Path("rows.csv.partial").is_file() or not Path("rows.csv.partial").read_text():
+            assert process.poll() is None
+        process.send_signal(signal.SIGSTOP)
+        second = predict("films/deep/a.png", "--format", "csv", "--output", "rows.csv")
+        process.send_signal(signal.SIGCONT)
+    assert second.exit_code == 1
+    told = "error: rows.csv.partial: another command writes it; --output may be another file"
+    assert [line for line in second.stderr.splitlines() if line.startswith("error: ")] == [told]
+    assert process.returncode == 0
+    assert len(pd.read_csv("rows.csv")) == 2000
+
+
+def test_a_disk_that_fills_up_is_one_line_that_names_the_file(
+    films: Path, with_twin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", with_twin)
+    Path("many").mkdir()
+    for number in range(2000):
+        Path(f"many/{number:04}.png").symlink_to(films / "deep" / "a.png")
+    Path("rows").write_text("of before")
+    least = 200_000  # bytes, more than any file of the model has and less than the rows
+    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({least}, {least}))"
+    code += "; from pneumonia.commands.cli import app; app()"
+    command = [sys.executable, "-c", code, "predict", "many", "--format", "json", "--output", "rows"]
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert said.returncode == 1
+    told = "error: rows: cannot be written (File too large); what was there before is whole"
+    assert told in said.stderr.splitlines(), said.stderr
+    assert "Traceback" not in said.stderr
+    assert Path("rows").read_text() == "of before"
 
 
 def test_rows_come_before_the_last_film_is_read(films: Path, with_twin: str, monkeypatch: pytest.MonkeyPatch) -> None:

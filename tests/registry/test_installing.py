@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from pneumonia.commands.cli import app
 from pneumonia.inference.predictor import FILES, TWIN
 from pneumonia.registry import installing
-from pneumonia.registry.pyfunc_model import MODEL_TO_TRY, log_radiograph_model
+from pneumonia.registry.pyfunc_model import log_radiograph_model
 from pneumonia.registry.versions import give_alias
 
 from ..small_classifier import brightness_network, decision, png, thorax, write_with_twin
@@ -94,14 +94,25 @@ def test_beside_a_champion_of_real_films_it_is_challenger(fresh, brought):
     )
 
 
+def test_a_package_that_brings_no_model_says_so_and_makes_no_registry(fresh, monkeypatch):
+    (fresh / "mlflow.db").unlink()
+    before = sorted(fresh.rglob("*"))
+    monkeypatch.setattr(installing, "MODEL_TO_TRY", fresh / "none")
+    said = CliRunner().invoke(app, ["install-model"])
+    assert said.exit_code == 1
+    assert said.stderr.startswith(f"error: {fresh / 'none'}: model.keras, decision.json, familiarity.npz, ")
+    assert said.stderr.count("\n") == 1
+    assert sorted(fresh.rglob("*")) == before
+
+
 def test_what_comes_with_the_package_is_whole_small_and_says_what_it_does_not_know():
-    if not MODEL_TO_TRY.is_dir():
+    if not installing.MODEL_TO_TRY.is_dir():
         pytest.skip("this state of the repository brings no model")
-    files = {file.name for file in MODEL_TO_TRY.iterdir()}
+    files = {file.name for file in installing.MODEL_TO_TRY.iterdir()}
     assert files == {*FILES, TWIN, installing.CARD, installing.TAGS}
-    assert sum(file.stat().st_size for file in MODEL_TO_TRY.iterdir()) < 5_000_000
-    card = (MODEL_TO_TRY / installing.CARD).read_text(encoding="utf-8")
+    assert sum(file.stat().st_size for file in installing.MODEL_TO_TRY.iterdir()) < 5_000_000
+    card = (installing.MODEL_TO_TRY / installing.CARD).read_text(encoding="utf-8")
     for part in ("CC BY 4.0", "rscbjbr9sj", "## What it does not know", "no medical device"):
         assert part in card
-    assert "children" in json.loads((MODEL_TO_TRY / "decision.json").read_text())["notice"]
-    assert keras.saving.load_model(MODEL_TO_TRY / "model.keras", compile=False).count_params() < 1_000_000
+    assert "children" in json.loads((installing.MODEL_TO_TRY / "decision.json").read_text())["notice"]
+    assert keras.saving.load_model(installing.MODEL_TO_TRY / "model.keras", compile=False).count_params() < 1_000_000

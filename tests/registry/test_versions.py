@@ -145,6 +145,16 @@ def test_real_films_replace_generated_ones_unless_at_chance_and_other_films_chal
     )
 
 
+def test_beside_a_champion_that_came_with_the_package_a_newcomer_is_challenger(repository, make_params):
+    evaluated(make_params({"dataset": "kermany"}), 1.0)
+    MlflowClient().set_model_version_tag(NAME, "1", versions.INSTALLED, "fingerprint")
+    MlflowClient().delete_model_version_tag(NAME, "1", "validation_films")
+    assert evaluated(make_params({"dataset": "kermany"}), 3.0)[1] == (
+        f"{NAME} version 2 is challenger: version 1 came with the package and brings no predictions to compare; "
+        "`pneumonia promote` moves the alias by hand"
+    )
+
+
 def carried(version: str) -> set[str]:
     model = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{NAME}/{version}")
     return {file.name for file in (Path(model) / "artifacts").iterdir()}

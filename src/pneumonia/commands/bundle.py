@@ -15,9 +15,10 @@ from PIL import Image
 from pneumonia.commands.bundled.contents import Contents, said
 from pneumonia.errors import UserError
 from pneumonia.inference.predictor import DECISION, FAMILIARITY, TWIN, Predictor
+from pneumonia.inference.requirements import OF_BOXES, OF_TWIN, READER
 from pneumonia.outputs import whole_directory
 from pneumonia.radiographs.read import read_radiograph
-from pneumonia.registry.version_files import registered_model
+from pneumonia.registry.version_files import card_of, name_in, registered_model
 from pneumonia.sources.phantom.source import DIAGNOSES, render
 from pneumonia.sources.phantom.thorax import draw_anatomy
 
@@ -25,17 +26,12 @@ PACKAGE = Path(__file__).parents[1]
 CODE = [
     "__init__.py", "errors.py", "names.py", "outputs.py", "annotations", "inference", "models", "params", "radiographs",
     "commands/__init__.py", "commands/bundled", "commands/places.py", "commands/predict.py",
-    "commands/prediction_rows.py", "commands/uploads.py",
+    "commands/prediction_rows.py", "commands/serving.py", "commands/uploads.py",
 ]  # fmt: skip
 """What of this package a bundle has."""
 
-REQUIREMENTS = (
-    "fastapi", "numpy", "onnxruntime", "pillow", "pydantic", "pydicom", "pylibjpeg", "pylibjpeg-openjpeg",
-    "python-gdcm", "tqdm", "uvicorn",
-)  # fmt: skip
-"""What that code imports, and the decoders of DICOM."""
-OF_BOXES = ("scipy",)
-"""What it imports besides to find boxes in a map."""
+REQUIREMENTS = (*READER, *OF_TWIN, "fastapi", "tqdm", "uvicorn")
+"""What that code imports."""
 
 FILM_SIZE = 256
 
@@ -58,6 +54,11 @@ HEALTHCHECK CMD python -c "import urllib.request; urllib.request.urlopen('http:/
 CMD ["python", "answer.py", "serve", "--host", "0.0.0.0", "--port", "8000"]
 """
 
+NOT_IN_IMAGE = """.venv
+**/__pycache__
+"""
+"""What is in the folder once it has been used."""
+
 README = """# {name}
 
 **This is no medical device.** It is for research and teaching; nothing it says may decide how a person is treated.
@@ -74,8 +75,12 @@ curl --data-binary @film.jpeg http://127.0.0.1:8000/predict
 curl http://127.0.0.1:8000/health
 ```
 
-In a container: `podman build --tag pneumonia . && podman run --publish 127.0.0.1:8000:8000 pneumonia`, or `docker`. The
+In a container: `podman build --format docker --tag pneumonia .` (without `--format` podman leaves out the check of its
+health) or `docker build --tag pneumonia .`, then `podman run --publish 127.0.0.1:8000:8000 pneumonia`, or `docker`. The
 server asks nobody who they are: what lets others reach it must.
+
+The model's card, with what it was trained on, its metrics and whom to name where it is passed on, is `card.md`. The
+licence of the code is `LICENSE`.
 """
 
 
@@ -93,13 +98,13 @@ def write_bundle(address: str, out: Path) -> str:
         if not (model / TWIN).is_file():
             raise UserError(
                 f"{address} has no ONNX twin, which a bundle answers by; the tag `onnx` of the version says why, "
-                "and a version of before there were twins may be registered anew"
+                "and a version older than twins may be registered anew"
             )
         contents = Contents(folder)
         contents.model.mkdir()
         for file in (DECISION, FAMILIARITY, TWIN):
             shutil.copyfile(model / file, contents.model / file)
-        name = re.split("[@/]", address.removeprefix("models:/"))[0]
+        name = name_in(address)
         contents.facts.write_text(json.dumps({"name": name, "version": version}) + "\n")
         predictor = Predictor.load(contents.model)
         _write_films(predictor, contents)
@@ -109,6 +114,9 @@ def write_bundle(address: str, out: Path) -> str:
         python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         notice = predictor.decision.notice or ""
         (folder / "Containerfile").write_text(CONTAINERFILE.format(python=python))
+        (folder / ".dockerignore").write_text(NOT_IN_IMAGE)
+        (folder / "LICENSE").write_text(_licence())
+        (folder / "card.md").write_text(card_of(name, version), encoding="utf-8")
         (folder / "README.md").write_text(README.format(name=contents.name, notice=notice, python=python))
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return f"{out}: {name} version {version}, {size / 1e6:.1f} MB, {len(pinned)} packages; README.md says how to use it"
@@ -137,6 +145,13 @@ def _write_code(folder: Path) -> None:
         else:
             shutil.copyfile(PACKAGE / part, code / part)
     (folder / "answer.py").write_text(COMMAND)
+
+
+def _licence() -> str:
+    """This package's licence, as it was installed: a wheel has no file of the repository's."""
+    installed = importlib.metadata.distributions(name=PACKAGE.name)
+    texts = [each.read_text("licenses/LICENSE") for each in installed]  # one that lies in `src` has none
+    return next(text for text in texts if text)
 
 
 def _pinned(names: Iterable[str]) -> set[str]:

@@ -5,7 +5,6 @@ does without them need not wait for.
 """
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -107,9 +106,10 @@ def promote(version: Annotated[str, typer.Argument(help="The version's number.")
     """Make a version of a registered model its champion, by hand."""
     with exit_on_user_error():
         from pneumonia.registry import versions
+        from pneumonia.registry.version_files import name_in
 
         versions.open_registry()
-        print(versions.promote(_name(model), version))
+        print(versions.promote(name_in(model), version))
 
 
 @app.command()
@@ -117,9 +117,10 @@ def rollback(model: ModelName = BINARY) -> None:
     """Make the predecessor of a registered model's champion the champion again."""
     with exit_on_user_error():
         from pneumonia.registry import versions
+        from pneumonia.registry.version_files import name_in
 
         versions.open_registry()
-        print(versions.rollback(_name(model)))
+        print(versions.rollback(name_in(model)))
 
 
 @app.command()
@@ -179,11 +180,6 @@ def serve_page(
         from pneumonia.commands.app.server import serve
 
         serve(model, port)
-
-
-def _name(model: str) -> str:
-    """The NAME in `model`, which is NAME alone or models:/NAME@ALIAS."""
-    return re.split("[@/]", model.removeprefix("models:/"))[0]
 
 
 if __name__ == "__main__":

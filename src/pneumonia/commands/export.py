@@ -16,7 +16,7 @@ from pneumonia.inference.twin import greatest_difference, write_twin
 from pneumonia.outputs import whole_directory
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, resize
-from pneumonia.registry.version_files import registered_model
+from pneumonia.registry.version_files import card_of, name_in, registered_model
 
 ExportFormat = Literal["onnx", "saved_model"]
 CHECKED = 32
@@ -30,7 +30,7 @@ def export_registered(address: str, places: Sequence[Path], kind: ExportFormat, 
         UserError: as `export`, a model that cannot be had, or a film that cannot be read.
     """
     files = films_in(places)[:CHECKED]
-    with registered_model(address) as (directory, _):
+    with registered_model(address) as (directory, version):
         predictor = Predictor.load(directory)
         films = []
         for file in files:
@@ -38,14 +38,15 @@ def export_registered(address: str, places: Sequence[Path], kind: ExportFormat, 
                 films.append(resize(read_radiograph(file).pixels, predictor.decision.image_size))
             except UnreadableRadiograph as error:
                 raise UserError(f"{file}: {error}") from error
-        return export(predictor.keras_model(), directory / DECISION, np.stack(films)[..., None], kind, out)
+        card = card_of(name_in(address), version)
+        return export(predictor.keras_model(), directory / DECISION, card, np.stack(films)[..., None], kind, out)
 
 
-def export(model: keras.Model, decision: Path, films: np.ndarray, kind: ExportFormat, out: Path) -> float:
+def export(model: keras.Model, decision: Path, card: str, films: np.ndarray, kind: ExportFormat, out: Path) -> float:
     """Write `model`, and what turns its probabilities into a prediction, into the directory `out`, or nothing at all.
 
-    `out` gets `decision.json` (see `decision`) and `model.onnx` or `saved_model/`. These take greys from 0 to 255,
-    float32 (N, S, S, 1), and give what the model gives. They are checked on `films`, uint8 (N, S, S, 1).
+    `out` gets `decision.json` (see `decision`), `card.md`, and `model.onnx` or `saved_model/`. These take greys from 0
+    to 255, float32 (N, S, S, 1), and give what the model gives. They are checked on `films`, uint8 (N, S, S, 1).
 
     Returns:
         The greatest difference from Keras in any probability, or in any place of a localiser's map.
@@ -57,6 +58,7 @@ def export(model: keras.Model, decision: Path, films: np.ndarray, kind: ExportFo
         raise UserError(f"{out} exists already; --output may be a new directory")
     with whole_directory(out) as directory:
         shutil.copy(decision, directory / DECISION)
+        (directory / "card.md").write_text(card, encoding="utf-8")
         if kind == "onnx":
             return write_twin(model, films, directory / TWIN)
         original = KerasNetwork(model)

@@ -57,7 +57,8 @@ def write_predictions(
         rows_are_seen = output is None and sys.stdout.isatty()
         progress = tqdm(files, unit=" films", file=sys.stderr, disable=rows_are_seen)
         predictions = zip(progress, pictures, predictor.predict_files(files), strict=True)
-        with writing_rows(output, form, columns, [names[str(file)] for file in files]) as write:
+        # The bar ends its line before a mistake is told.
+        with progress, writing_rows(output, form, columns, [names[str(file)] for file in files]) as write:
             for file, picture, prediction in predictions:
                 row: Row = {"file": names[str(file)], "model_version": version}
                 if isinstance(prediction, Prediction):

@@ -1,8 +1,10 @@
 """The rows of `pneumonia predict`, written as they come: whoever stops it early keeps those that there are."""
 
 import csv
+import fcntl
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +13,7 @@ from typing import Literal, TextIO
 
 from pneumonia.errors import UserError
 from pneumonia.names import fitting, printable
+from pneumonia.outputs import full_disk_told
 
 COLUMNS = ["file", "label", "probability", "threshold", "model_version", "remark", "reason"]
 
@@ -33,7 +36,7 @@ def writing_rows(output: Path | None, form: Format, columns: list[str], files: S
     which is renamed when all are written, and stays with what it has where the command is stopped or killed.
 
     Raises:
-        UserError: that file cannot be written.
+        UserError: that file cannot be written, or another command writes it.
     """
     with _stream(output) as stream, FORMS[form](stream, columns, files) as write:
 
@@ -54,13 +57,25 @@ def _stream(output: Path | None) -> Iterator[TextIO]:
             stdout.detach()  # or it would be closed
         return
     partial = output.with_name(fitting(f"{output.name}.partial"))
-    try:
-        file = partial.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise UserError(f"{partial}: cannot be written ({error.strerror})") from error
-    with file:
+    with full_disk_told(output), _open_alone(partial) as file:
         yield file
-    partial.replace(output)
+        file.flush()
+        partial.replace(output)
+
+
+def _open_alone(path: Path) -> TextIO:
+    """Open `path` to write it anew. It is locked until it is closed; a killed process leaves no lock."""
+    try:
+        file = path.open("a", encoding="utf-8", newline="")  # what another command has in it stays
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            raise BlockingIOError  # the other command has just renamed it
+    except BlockingIOError as error:
+        raise UserError(f"{path}: another command writes it; --output may be another file") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    file.truncate(0)
+    return file
 
 
 @contextmanager

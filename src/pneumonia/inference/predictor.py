@@ -24,11 +24,11 @@ from pneumonia.models.shared.head import head_of
 from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph, refuse_unusable, resize
 
-MAX_BYTES = 50_000_000
-"""The most for a film that comes over HTTP: the largest detectors give 38 million uncompressed."""
-
 if TYPE_CHECKING:
     import keras
+
+MAX_BYTES = 50_000_000
+"""The most for a film that comes over HTTP: the largest detectors give 38 million uncompressed."""
 
 KERAS_MODEL, DECISION, FAMILIARITY = "model.keras", "decision.json", "familiarity.npz"
 FILES = (KERAS_MODEL, DECISION, FAMILIARITY)

@@ -1,17 +1,22 @@
 """The trained model that comes with the package goes into the registry: a fresh machine has one to try at once."""
 
 import json
+from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
+from pneumonia.errors import UserError, few
 from pneumonia.inference.predictor import FILES, TWIN
 from pneumonia.outputs import fingerprint
 from pneumonia.registry.finding import every
-from pneumonia.registry.pyfunc_model import MODEL_TO_TRY, log_radiograph_model
+from pneumonia.registry.pyfunc_model import log_radiograph_model
 from pneumonia.registry.store import open_store
-from pneumonia.registry.versions import CHALLENGER, CHAMPION, give_alias
+from pneumonia.registry.versions import CHALLENGER, CHAMPION, INSTALLED, give_alias
+
+MODEL_TO_TRY = Path(__file__).parents[1] / "model_to_try"
+"""The model that comes with the package, which no other model need carry."""
 
 NAME = "pneumonia-binary"
 CARD, TAGS = "card.md", "tags.json"
@@ -19,9 +24,6 @@ CARD, TAGS = "card.md", "tags.json"
 
 EXPERIMENT = "installed"
 """Apart from the runs of the pipeline, which are compared with each other."""
-
-INSTALLED = "installed"
-"""The tag of an installed version: the fingerprint of its files."""
 
 
 def install_model() -> str:
@@ -31,8 +33,13 @@ def install_model() -> str:
     brings no predictions by which it could be compared. Returns what was done, in words.
 
     Raises:
-        UserError: the store cannot be used.
+        UserError: this package brings no model, or the store cannot be used.
     """
+    if missing := [file for file in (*FILES, TWIN, CARD, TAGS) if not (MODEL_TO_TRY / file).is_file()]:
+        raise UserError(
+            f"{MODEL_TO_TRY}: {few(missing)} not there, so this package brings no model; "
+            "`python tools/model_to_try.py` puts a registered one there"
+        )
     client = open_store(EXPERIMENT)
     digest = fingerprint([MODEL_TO_TRY / file for file in (*FILES, TWIN)])
     for version in every(lambda page_token: client.search_model_versions(f"name='{NAME}'", page_token=page_token)):

@@ -36,30 +36,14 @@ from PIL import Image
 
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.predictor import DECISION, FILES, MAX_BYTES, TWIN, Prediction, Predictor, boxes_as_json
+from pneumonia.inference.requirements import OF_BOXES, OF_TWIN, READER
 
 T = TypeVar("T")
 
-MODEL_TO_TRY = Path(__file__).parents[1] / "model_to_try"
-"""The model that comes with the package (see `installing`), which no other model need carry."""
-
-REQUIREMENTS = (
-    "mlflow-skinny",
-    "numpy",
-    "pandas",
-    "pillow",
-    "pydantic",
-    "pydicom",
-    "pylibjpeg",
-    "pylibjpeg-openjpeg",
-    "python-gdcm",
-    "pyyaml",
-)
-"""What the package code in the model imports to predict, and the decoders of DICOM."""
-OF_TWIN = ("onnxruntime",)
+REQUIREMENTS = (*READER, "mlflow-skinny", "pandas", "pyyaml")
+"""What the package code in the model imports to predict."""
 OF_KERAS = ("h5py", "keras", "tensorflow")
-OF_BOXES = ("scipy",)
-"""What it imports besides: to answer by ONNX Runtime, or else by Keras, and to find boxes in a map."""
-
+"""What it imports besides, where there is no twin."""
 
 OUTPUTS = {
     "label": DataType.string,
@@ -136,7 +120,7 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
         for file in files:
             shutil.copyfile(directory / file, Path(copies) / file)
         code = Path(copies) / package.name
-        shutil.copytree(package, code, ignore=shutil.ignore_patterns("__pycache__", MODEL_TO_TRY.name))
+        shutil.copytree(package, code, ignore=shutil.ignore_patterns("__pycache__", "model_to_try"))  # see `installing`
         return mlflow.pyfunc.log_model(
             name=name,
             python_model=str(package / "registry" / "pyfunc_entry.py"),

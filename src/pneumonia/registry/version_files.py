@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
+def name_in(address: str) -> str:
+    """The NAME in `address`, which is that of a model (see `registered_model`), or NAME alone."""
+    return re.split("[@/]", address.removeprefix("models:/"))[0]
+
+
+def card_of(name: str, version: str) -> str:
+    """The description of a registered version: its model card."""
+    import mlflow
+
+    described = mlflow.MlflowClient(existing_store()).get_model_version(name, version).description
+    return described or f"{name} version {version} was registered without a card.\n"
+
+
 @contextmanager
 def registered_model(address: str) -> Iterator[tuple[Path, str]]:
     """Yield a directory with the files of the classifier at `address` (see `predictor.FILES`), and its version.
@@ -52,9 +65,19 @@ def registered_model(address: str) -> Iterator[tuple[Path, str]]:
 
 
 def _copy(folder: Path, version: str, to: Path) -> str:
-    """Copy the artifacts of a version whose files lie here: it may be deleted while it is in use."""
-    if (folder / "artifacts").is_dir():
-        shutil.copytree(folder / "artifacts", to / "artifacts")
+    """Copy the artifacts of a version whose files lie here: it may be deleted while it is in use.
+
+    Beside a twin the Keras model, which is large and seldom read, is linked instead.
+    """
+    from pneumonia.inference.predictor import KERAS_MODEL, TWIN
+
+    artifacts = folder / "artifacts"
+    if not artifacts.is_dir():
+        return version
+    linked = [KERAS_MODEL] if (artifacts / TWIN).is_file() and (artifacts / KERAS_MODEL).is_file() else []
+    shutil.copytree(artifacts, to / "artifacts", ignore=lambda _, __: linked)
+    for file in linked:
+        (to / "artifacts" / file).symlink_to((artifacts / file).resolve())
     return version
 
 

@@ -28,6 +28,8 @@ TAGGED = ("roc_auc", "sensitivity", "specificity", "accuracy", "boxes/map")
 """The metrics whose intervals are tags of the version, where it has them."""
 DECISIVE = {"boxes/map": "mean average precision", "classes/roc_auc": "AUC", "roc_auc": "AUC"}
 """The metrics that may decide, with their names in words: the first one that both versions have decides."""
+INSTALLED = "installed"
+"""The tag of a version that came with the package (see `installing`): the fingerprint of its files."""
 
 
 def register(params: Params, evaluation: Evaluation, card: str, data: Path, models: Path, reports: Path) -> str:
@@ -190,6 +192,8 @@ def _alias_and_reason(
     if champion is None:
         return CHAMPION, "there was none"
     theirs, name = champion.tags, f"version {champion.version}"
+    if INSTALLED in theirs:
+        return CHALLENGER, f"{name} came with the package and brings no predictions to compare; {by_hand}"
     if (theirs.get("dataset"), theirs.get("validation_films")) != (tags["dataset"], tags["validation_films"]):
         if theirs.get("dataset") == "phantom" and tags["dataset"] != "phantom":
             return CHAMPION, f"{name} knew generated films only, this one {tags['dataset']}"

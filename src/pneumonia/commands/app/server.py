@@ -10,27 +10,26 @@ import asyncio
 import base64
 import hashlib
 import io
-import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import uvicorn
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import ClientDisconnect
 
+from pneumonia.commands.serving import refuse_taken, tell_failures
 from pneumonia.commands.uploads import FILMS_AT_ONCE, read_at_most
 from pneumonia.errors import UserError
 from pneumonia.inference.overlay import show_evidence
 from pneumonia.inference.predictor import MAX_BYTES, Predictor
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph
-from pneumonia.registry.version_files import registered_model
+from pneumonia.registry.version_files import name_in, registered_model
 
 LONGEST_SIDE = 1024
 """The longest side of the pictures that are shown, in pixels."""
@@ -47,19 +46,13 @@ def serve(address: str, port: int) -> None:
     Raises:
         UserError: a model that cannot be had, or a port that is in use.
     """
-    with socket.socket() as free:  # before the model is loaded, which takes seconds
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            free.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UserError(f"port {port} cannot be had ({error.strerror}); --port may be another") from error
+    refuse_taken("127.0.0.1", port)
     with registered_model(address) as (directory, version):
         predictor = Predictor.load(directory)
         # For Grad-CAM, which takes Keras' seconds: most of them pass before the first film comes.
         threading.Thread(target=_load_keras, args=[predictor], daemon=True).start()
-        name = address.removeprefix("models:/").partition("@")[0].partition("/")[0]
         print(f"http://127.0.0.1:{port}")
-        app = make_app(predictor, f"{name} version {version}")
+        app = make_app(predictor, f"{name_in(address)} version {version}")
         uvicorn.run(app, port=port, log_level="warning", headers=_headers())
 
 
@@ -75,6 +68,7 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
     """
     app = FastAPI(title="pneumonia", openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
+    tell_failures(app)
     turn = asyncio.Semaphore(FILMS_AT_ONCE)
 
     @app.get("/", response_class=HTMLResponse)
@@ -89,16 +83,6 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
                 return await run_in_threadpool(_predict, predictor, model, data, evidence)
             except UnreadableRadiograph as error:
                 raise HTTPException(400, f"no film: {error}") from error
-
-    @app.exception_handler(ClientDisconnect)
-    async def answer_nobody(request: Request, error: Exception) -> Response:
-        """Nobody hears it, but without it the server would print a traceback."""
-        return Response(status_code=400)
-
-    @app.exception_handler(Exception)
-    async def tell_failure(request: Request, error: Exception) -> Response:
-        """Uvicorn also prints the traceback."""
-        return JSONResponse({"detail": f"the server failed: {type(error).__name__}, see its terminal"}, 500)
 
     return app
 

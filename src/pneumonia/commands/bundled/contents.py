@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pneumonia.inference.predictor import Prediction
+from pneumonia.inference.predictor import TWIN, Prediction
 
 
 class Contents:
@@ -14,6 +14,7 @@ class Contents:
     def __init__(self, folder: Path) -> None:
         self.model = folder / "model"
         """The files of a predictor, with the twin in place of the Keras model."""
+        self.twin = self.model / TWIN
         self.films = folder / "films"
         """Generated films, and in `answers.json` the answer to each."""
         self.facts = folder / "bundle.json"

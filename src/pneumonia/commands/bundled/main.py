@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from pneumonia.commands.bundled.contents import Contents
-from pneumonia.errors import exit_on_user_error
+from pneumonia.errors import UserError, exit_on_user_error
 
 
 def main(folder: Path) -> None:
@@ -14,6 +14,8 @@ def main(folder: Path) -> None:
     given = _parser().parse_args()
     contents = Contents(folder)
     with exit_on_user_error():
+        if not contents.twin.is_file():
+            raise UserError(f"{contents.twin}: is not there; a bundle answers by it")
         if given.command == "predict":
             from pneumonia.commands.predict import write_predictions
 

@@ -7,6 +7,7 @@ from fastapi import FastAPI, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
 from pneumonia.commands.bundled.contents import Contents, said
+from pneumonia.commands.serving import refuse_taken, tell_failures
 from pneumonia.commands.uploads import FILMS_AT_ONCE, read_at_most
 from pneumonia.inference.predictor import MAX_BYTES, Prediction, Predictor
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
@@ -16,8 +17,9 @@ def serve(contents: Contents, host: str, port: int) -> None:
     """Serve the bundle's model until it is interrupted.
 
     Raises:
-        UserError: a file of the model is missing or damaged.
+        UserError: a file of the model is missing or damaged, or a host or port that cannot be had.
     """
+    refuse_taken(host, port)
     uvicorn.run(make_app(Predictor.load(contents.model), contents.name), host=host, port=port, log_level="warning")
 
 
@@ -25,9 +27,11 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
     """`/predict` takes the bytes of a film by POST; `/health` says which `model` answers, and what its users must know.
 
     The answer has the fields of `predictor.Prediction`, and `model`. Else `detail` has the reason: a film that cannot
-    be used gets status 400, one that does not arrive in time 408, one that is too long 413.
+    be used gets status 400, one that does not arrive in time 408, one that is too long 413, and
+    whatever fails unforeseen 500.
     """
     app = FastAPI(title="pneumonia", openapi_url=None)
+    tell_failures(app)
     turn = asyncio.Semaphore(FILMS_AT_ONCE)
 
     @app.get("/health")
