@@ -11,8 +11,18 @@ import pytest
 from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
+from pneumonia.inference.predictor import Predictor
+from pneumonia.registry.version_files import registered_model
 
-from ..small_classifier import brightness_network, decision, png, register_classifier, thorax, write_classifier
+from ..small_classifier import (
+    brightness_network,
+    decision,
+    png,
+    register_classifier,
+    thorax,
+    write_classifier,
+    write_with_twin,
+)
 
 
 @pytest.fixture
@@ -54,6 +64,15 @@ def test_a_familiarity_of_other_shapes_is_one_line(version):
     for name, values in (("limits", np.zeros(3)), ("mean", np.full(256, np.nan)), ("components", np.zeros((2, 5)))):
         np.savez(version / "artifacts" / "familiarity.npz", **arrays | {name: values})
         assert "is not what evaluate writes there" in ask()
+
+
+def test_beside_a_twin_the_keras_model_is_not_copied_and_can_be_had(tmp_path, monkeypatch):
+    folder = write_with_twin(tmp_path / "models", brightness_network(), decision())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", register_classifier(tmp_path, folder))
+    with registered_model("models:/pneumonia-binary/1") as (files, _):
+        copied = {file.name for file in files.iterdir() if not file.is_symlink()}
+        assert copied == {"decision.json", "familiarity.npz", "model.onnx"}
+        assert Predictor.load(files).keras_model().count_params() == brightness_network().count_params()
 
 
 class Command:

@@ -172,6 +172,20 @@ def test_in_a_browser_no_other_script_runs_in_the_page_and_no_other_site_shows_o
             elsewhere.shutdown()
 
 
+def test_a_page_whose_evidence_fails_says_so_beside_the_prediction(browser, page, tmp_path):
+    (tmp_path / "film.png").write_bytes(png(thorax(1)))
+    browser.get(page)
+    browser.execute_script("""const real = window.fetch
+        window.fetch = (address, how) => address == "answer" ? Promise.reject() : real(address, how)""")
+    browser.find_element(By.ID, "file").send_keys(str(tmp_path / "film.png"))
+    error = browser.find_element(By.ID, "error")
+    WebDriverWait(browser, 30).until(lambda _: error.text)
+    reason = "could not be sent: it cannot be read, or the server does not run any more"
+    assert error.text == f"film.png: {reason}"
+    assert browser.find_element(By.ID, "evidence").text == f"none: {reason}"
+    assert browser.find_element(By.ID, "label").is_displayed()
+
+
 def test_a_page_whose_server_has_gone_says_so(browser, page, tmp_path):
     (tmp_path / "film.png").write_bytes(png(thorax(1)))
     browser.get(page)
