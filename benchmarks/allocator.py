@@ -2,9 +2,9 @@
 
     python benchmarks/allocator.py [cnn resnet mobilenet_v2 efficientnet_lite …]
 
-Each figure is of a process of its own, by turns: the best rate of the rounds, the most memory, and the page faults and
-the share of the processor's time in the kernel of the last. With KERAS_BACKEND=jax it shows JAX, which has no such
-setting, beside itself.
+Both by turns, each in processes of its own. The rate is the best of the rounds; memory, page faults and the kernel's
+processor time are those of the last. With KERAS_BACKEND=jax the setting does nothing, and the page
+faults are JAX's.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 BATCH, WARM, STEPS, ROUNDS = 32, 2, 6, 2
 SIZES = {"cnn": 128, "resnet": 128, "mobilenet_v2": 224, "efficientnet_lite": 224}
@@ -23,22 +22,14 @@ SIZES = {"cnn": 128, "resnet": 128, "mobilenet_v2": 224, "efficientnet_lite": 22
 
 def steps(model: str) -> dict[str, float]:
     """What training steps of `model` take in this process."""
-    import keras
     import numpy as np
+    from untrained import params_for
 
     from pneumonia.models.shared.building import build_network
-    from pneumonia.params.load import load_params
     from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
 
-    base, size = load_params(Path(__file__).parents[1] / "params.yaml"), SIZES.get(model, 224)
-    block = getattr(base.models, model).model_copy(update={"weights": "random"})
-    params = base.model_copy(
-        update={
-            "model": model,
-            "clean": base.clean.model_copy(update={"image_size": size}),
-            "models": base.models.model_copy(update={model: block}),
-        }
-    )
+    size = SIZES.get(model, 224)
+    params = params_for(model, size)
     learner = make_learner(build_network(params).model, params.train, params.seed)
     compile_learner(learner, params.train, 1e-3, epochs=2, steps=STEPS)
     inputs = plain_inputs(np.random.default_rng(0).integers(0, 255, (BATCH, size, size), dtype=np.uint8))
@@ -60,7 +51,6 @@ def steps(model: str) -> dict[str, float]:
         "MiB": after.ru_maxrss / 1024,
         "faults": (after.ru_minflt - before.ru_minflt) / STEPS,
         "kernel": system / (system + user),
-        "backend": keras.backend.backend(),
     }
 
 

@@ -9,15 +9,14 @@ batch lies in the host's memory instead, since Keras feeds it through a generato
 import argparse
 import math
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 from keras import ops
+from untrained import params_for
 
 from pneumonia.params.choices import network
-from pneumonia.params.load import load_params
 from pneumonia.training.batches import TrainingBatches
 from pneumonia.training.devices import describe, gpus
 from pneumonia.training.learner import compile_learner, make_learner
@@ -56,16 +55,7 @@ def films_to_train_on(size: int, count: int) -> tuple[np.ndarray, pd.DataFrame]:
 
 def measure(model: str, size: int) -> None:
     module = network(model)
-    base = load_params(Path(__file__).parents[1] / "params.yaml")
-    block = getattr(base.models, model).model_copy(update={"weights": "random"})
-    params = base.model_copy(
-        update={
-            "model": model,
-            "clean": base.clean.model_copy(update={"image_size": module.INPUT_SIZE}),
-            "train": base.train.model_copy(update={"batch_size": size, "mixup": 0.2}),
-            "models": base.models.model_copy(update={model: block}),
-        }
-    )
+    params = params_for(model, module.INPUT_SIZE, batch_size=size, mixup=0.2)
     precision = choose_precision(params)
     keras.config.set_dtype_policy(POLICIES[precision])
     images, rows = films_to_train_on(module.INPUT_SIZE, size * STEPS)

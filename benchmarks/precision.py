@@ -2,13 +2,12 @@
 
 import math
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
+from untrained import params_for
 
 from pneumonia.models.shared.building import build_network
-from pneumonia.params.load import load_params
 from pneumonia.training.devices import describe, gpus_multiply_bfloat16
 from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
 from pneumonia.training.precision import POLICIES
@@ -18,18 +17,10 @@ MODELS = {"cnn": 299, "resnet": 128, "mobilenet_v2": 224, "resnet50": 128}
 
 
 def main() -> None:
-    base = load_params(Path(__file__).parents[1] / "params.yaml")
     print(f"{describe()}, GPUs for bfloat16: {gpus_multiply_bfloat16()}, batches of {BATCH}, the best of {STEPS} steps")
     print("model          size   float32 films/s  bfloat16 films/s   ratio")
     for model, size in MODELS.items():
-        block = getattr(base.models, model).model_copy(update={"weights": "random"})
-        params = base.model_copy(
-            update={
-                "model": model,
-                "clean": base.clean.model_copy(update={"image_size": size}),
-                "models": base.models.model_copy(update={model: block}),
-            }
-        )
+        params = params_for(model, size)
         learners = {}
         for precision in ("float32", "bfloat16"):
             keras.config.set_dtype_policy(POLICIES[precision])

@@ -9,14 +9,13 @@ known, as of `train_on_batch` and of `fit` on arrays. Each is asked 40 times, of
 import argparse
 from collections import Counter
 from hashlib import sha256
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from untrained import params_for
 
 from pneumonia.models.shared.building import build_network
-from pneumonia.params.load import load_params
 from pneumonia.training.learner import compile_learner, make_learner, plain_inputs
 
 BATCH, SIZE, TIMES = 32, 128, 40
@@ -24,15 +23,7 @@ BATCH, SIZE, TIMES = 32, 128, 40
 
 def different_gradients(model: str, known: bool) -> Counter[str]:
     """How often each result came."""
-    base = load_params(Path(__file__).parents[1] / "params.yaml")
-    block = getattr(base.models, model).model_copy(update={"weights": "random"})
-    params = base.model_copy(
-        update={
-            "model": model,
-            "clean": base.clean.model_copy(update={"image_size": SIZE}),
-            "models": base.models.model_copy(update={model: block}),
-        }
-    )
+    params = params_for(model, SIZE)
     keras.utils.set_random_seed(0)
     learner = make_learner(build_network(params).model, params.train, 0)
     compile_learner(learner, params.train, 1e-3, epochs=1, steps=TIMES)
