@@ -3,8 +3,7 @@
     python benchmarks/allocator.py [cnn resnet mobilenet_v2 efficientnet_lite …]
 
 Both by turns, each in processes of its own. The rate is the best of the rounds; memory, page faults and the kernel's
-processor time are those of the last. With KERAS_BACKEND=jax the setting does nothing, and the page
-faults are JAX's.
+share are those of the last. With KERAS_BACKEND=jax the setting does nothing, and the page faults are JAX's.
 """
 
 import argparse
