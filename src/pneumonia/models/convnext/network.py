@@ -13,10 +13,10 @@ INPUT_SIZE = 224  # as published
 
 def build(settings: Settings, image_size: int, outputs: int, weights: str | None) -> keras.Model:
     """The network (see `models.shared.building` and `models.shared.pretrained`)."""
-    return build_pretrained(_flat_convnext, STANDARDISED, 32, settings, image_size, outputs, weights)
+    return build_pretrained(convnext, STANDARDISED, 32, settings, image_size, outputs, weights)
 
 
-def _flat_convnext(**options: object) -> keras.Model:
+def convnext(**options: object) -> keras.Model:
     """Keras' ConvNeXt-Tiny as one graph; Keras has the stem and each down-sampling as models within the model."""
     nested = keras.applications.ConvNeXtTiny(include_preprocessing=False, **options)
 
