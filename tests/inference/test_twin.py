@@ -59,8 +59,7 @@ def as_if_trained(model: keras.Model, images: np.ndarray) -> None:
         for weight, middle in ((norm.gamma, 1.0), (norm.beta, 0.0)):
             if weight is not None:
                 weight.assign(rng.normal(middle, 0.1, weight.shape))
-    # By another name: TensorFlow calls none that begins with a line, as ConvNeXt's does.
-    keras.Model(model.inputs, model.outputs, name="network")(images.astype("float32"), training=True)
+    model(images.astype("float32"), training=True)
     for head in (each for each in layers if each.name in (*HEADS, *model.output_names) and hasattr(each, "kernel")):
         seen = keras.Model(model.inputs, head.input).predict(images, verbose=0)
         centred = (seen := seen.reshape(-1, seen.shape[-1])) - seen.mean(0)

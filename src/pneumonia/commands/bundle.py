@@ -59,12 +59,12 @@ NOT_IN_IMAGE = """.venv
 """
 """What is in the folder once it has been used."""
 
-README = """# {name}
+README = """# {title}
 
 **This is no medical device.** It is for research and teaching; nothing it says may decide how a person is treated.
 {notice}
 
-It needs Python {python} and what `requirements.txt` names, and no TensorFlow.
+It was made with Python {python}, and needs what `requirements.txt` names, and no TensorFlow.
 
 ```sh
 python -m venv .venv && .venv/bin/pip install --requirement requirements.txt
@@ -117,7 +117,7 @@ def write_bundle(address: str, out: Path) -> str:
         (folder / ".dockerignore").write_text(NOT_IN_IMAGE)
         (folder / "LICENSE").write_text(_licence())
         (folder / "card.md").write_text(card_of(name, version), encoding="utf-8")
-        (folder / "README.md").write_text(README.format(name=contents.name, notice=notice, python=python))
+        (folder / "README.md").write_text(README.format(title=contents.title, notice=notice, python=python))
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return f"{out}: {name} version {version}, {size / 1e6:.1f} MB, {len(pinned)} packages; README.md says how to use it"
 

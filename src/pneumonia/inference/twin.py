@@ -8,11 +8,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pneumonia.errors import UserError
+from pneumonia.errors import UserError, why_full
 from pneumonia.inference.keras_network import KerasNetwork
 from pneumonia.inference.network import BATCH
 from pneumonia.inference.onnx_network import OnnxNetwork
-from pneumonia.outputs import whole_file
 
 Outputs = Callable[[np.ndarray], list[np.ndarray]]
 """What gives a network's outputs for a batch of films: see `Network`."""
@@ -24,27 +23,38 @@ TOLERANCE = 1e-4
 def write_twin(model: keras.Model, films: np.ndarray, path: Path) -> float:
     """Write `model` to the ONNX file `path`, or nothing at all; `films`, uint8 (N, S, S, 1), are what it is checked on.
 
+    Whoever calls it says what a full disk means.
+
     Returns:
         The `greatest_difference` from Keras.
 
     Raises:
         UserError: it cannot be converted, or says something else than Keras.
+        OSError: the disk is full.
     """
-    # By another name: TensorFlow exports none that begins with a line, as ConvNeXt's does.
+    # By another name: TensorFlow exports none that begins with a line, as ConvNeXt's once did.
     model = keras.Model(model.inputs, model.outputs, name="network")
     original = KerasNetwork(model)
     original(films[:1])  # Keras exports no model that was never called
-    with whole_file(path) as partial:
-        try:
-            with warnings.catch_warnings(action="ignore"), _functions_inlined():
-                import pneumonia.inference.erfc  # noqa: F401
+    try:
+        return greatest_difference(_convert(model, path), original, films)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
-                model.export(partial, format="onnx", verbose=False)
-            twin = OnnxNetwork(partial)
-        except Exception as error:  # tf2onnx raises anything
-            reason = " ".join(str(error).replace(f"{partial}: ", "").split())[:200] or type(error).__name__
-            raise UserError(f"the network cannot be converted to ONNX ({reason})") from error
-        return greatest_difference(twin, original, films)
+
+def _convert(model: keras.Model, path: Path) -> OnnxNetwork:
+    try:
+        with warnings.catch_warnings(action="ignore"), _functions_inlined():
+            import pneumonia.inference.erfc  # noqa: F401
+
+            model.export(path, format="onnx", verbose=False)
+        return OnnxNetwork(path)
+    except Exception as error:  # tf2onnx raises anything
+        if why_full(error):
+            raise
+        reason = " ".join(str(error).replace(f"{path}: ", "").split())[:200] or type(error).__name__
+        raise UserError(f"the network cannot be converted to ONNX ({reason})") from error
 
 
 def greatest_difference(twin: Outputs, original: Outputs, films: np.ndarray) -> float:

@@ -69,6 +69,7 @@ def _copy(folder: Path, version: str, to: Path) -> str:
 
     Beside a twin the Keras model, which is large and seldom read, is linked instead.
     """
+    # Here, since a mistake in the address need not wait for it.
     from pneumonia.inference.predictor import KERAS_MODEL, TWIN
 
     artifacts = folder / "artifacts"

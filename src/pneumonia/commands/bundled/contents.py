@@ -28,12 +28,16 @@ class Contents:
     @property
     def version(self) -> str:
         """The registered model's version."""
-        return str(json.loads(self.facts.read_text(encoding="utf-8"))["version"])
+        return str(self._facts()["version"])
 
     @property
-    def name(self) -> str:
+    def title(self) -> str:
         """The registered model's name, with its version."""
-        return "{name} version {version}".format(**json.loads(self.facts.read_text(encoding="utf-8")))
+        return "{name} version {version}".format(**self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        facts: dict[str, str] = json.loads(self.facts.read_text(encoding="utf-8"))
+        return facts
 
 
 def said(prediction: Prediction) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def serve(contents: Contents, host: str, port: int) -> None:
         UserError: a file of the model is missing or damaged, or a host or port that cannot be had.
     """
     refuse_taken(host, port)
-    uvicorn.run(make_app(Predictor.load(contents.model), contents.name), host=host, port=port, log_level="warning")
+    uvicorn.run(make_app(Predictor.load(contents.model), contents.title), host=host, port=port, log_level="warning")
 
 
 def make_app(predictor: Predictor, model: str) -> FastAPI:
