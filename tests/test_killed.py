@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -144,11 +145,13 @@ def test_a_stage_killed_twenty_times_at_random(repository, undisturbed, stage):
 
 
 @pytest.mark.slow
-def test_nothing_outlives_a_dvc_that_was_killed(tmp_path):
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+def test_nothing_outlives_a_dvc_that_was_killed(tmp_path, shell):
     """Neither the stage nor its workers: they would hold the pipe, and `dvc repro | tee log` would not return."""
     project = Repository(tmp_path)
     write_params(tmp_path / "params.yaml", SMALL | {"datasets.phantom.patients": 20_000, "compute.workers": 2})
-    with subprocess.Popen(["dvc", "repro", "download"], cwd=project.root, env=ENVIRONMENT, stdout=subprocess.PIPE,
+    environment = ENVIRONMENT | {"SHELL": shutil.which(shell)}
+    with subprocess.Popen(["dvc", "repro", "download"], cwd=project.root, env=environment, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT) as process:  # fmt: skip
         assert process.stdout
         while not list(tmp_path.glob("data/.partial-raw/images/*")):  # the workers are at work
