@@ -123,27 +123,29 @@ def ask(connection: http.client.HTTPConnection, film: bytes) -> None:
 
 
 def crowd(film: bytes) -> None:
-    """Many clients at once, of a server that may use one core, and of one that may use all."""
+    """Many clients at once, of a server that may use one core, of one that may use all, and of a process for each."""
     rates = {}
-    for cores in sorted({1, os.cpu_count() or 1}):
+    every = os.cpu_count() or 1
+    for cores, workers in sorted({(1, 1), (every, 1), (every, every)}):
 
         def client(port: int, requests: int) -> None:
             connection = http.client.HTTPConnection("127.0.0.1", port)
             for _ in range(requests):
                 ask(connection, film)
 
-        with server(cores) as port, ThreadPoolExecutor(CLIENTS) as clients:
+        with server(cores, workers) as port, ThreadPoolExecutor(CLIENTS) as clients:
             list(clients.map(client, [port] * CLIENTS, [5] * CLIENTS))  # warm
             started = time.perf_counter()
             list(clients.map(client, [port] * CLIENTS, [REQUESTS // 4] * CLIENTS))
-            rates[cores] = CLIENTS * (REQUESTS // 4) / (time.perf_counter() - started)
-        print(f"{f'{CLIENTS} clients over HTTP, {cores} core(s)':34}{rates[cores]:8.0f} films/s, none failed")
-    print(f"{'ratio':34}{rates[max(rates)] / rates[1]:8.2f}")
+            rates[cores, workers] = CLIENTS * (REQUESTS // 4) / (time.perf_counter() - started)
+        what = f"{CLIENTS} clients, {cores} core(s), {workers} worker(s)"
+        ratio = rates[cores, workers] / rates[1, 1]
+        print(f"{what:34}{rates[cores, workers]:8.0f} films/s, {ratio:.2f} of one core's, none failed")
 
 
 @contextmanager
-def server(cores: int) -> Iterator[int]:
-    """The port of `mlflow models serve` on so many cores."""
+def server(cores: int, workers: int = 1) -> Iterator[int]:
+    """The port of `mlflow models serve` on so many cores, with so many processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -151,7 +153,7 @@ def server(cores: int) -> Iterator[int]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # MLflow starts uvicorn by its name
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "PATH": path}}
     process = subprocess.Popen(
-        [*command, "--env-manager", "local", "--port", str(port)],
+        [*command, "--env-manager", "local", "--port", str(port), "--workers", str(workers)],
         start_new_session=True,
         preexec_fn=lambda: os.sched_setaffinity(0, range(cores)),
         **silent,

@@ -74,6 +74,36 @@ def test_each_step_is_compiled_once_and_by_the_next_process_not_at_all(tmp_path)
     assert 0 < again.seconds < first.seconds
 
 
+@pytest.mark.slow
+def test_another_seed_and_a_resumed_training_compile_nothing(tmp_path):
+    needs("jax")
+    write_params(tmp_path / "params.yaml", CHANGES)
+    keeping = SCRIPT.replace("lambda state: None", "lambda state: states.append(state)")
+    first = "states = []\n" + keeping + "import pickle; pickle.dump(states[0], open('state', 'wb'))\n"
+    assert run(first, tmp_path, tmp_path / "cache").misses > 2
+    resumed = "import pickle\n" + SCRIPT.replace("state: None)", "state: None, pickle.load(open('state', 'rb')))")
+    assert run(resumed, tmp_path, tmp_path / "cache").misses == 0
+    write_params(tmp_path / "params.yaml", CHANGES | {"seed": 1})
+    assert run(SCRIPT, tmp_path, tmp_path / "cache").misses == 0
+
+
+@pytest.mark.slow
+def test_with_a_head_that_is_trained_first_each_step_is_compiled_once_for_each_of_the_two_phases(tmp_path):
+    """Published networks are trained so; here the weights are a file's."""
+    needs("jax")
+    changes = CHANGES | {
+        "model": "mobilenet_v2",
+        "models.mobilenet_v2.alpha": 0.35,
+        "models.mobilenet_v2.head_epochs": 2,
+    }
+    write_params(tmp_path / "params.yaml", changes | {"models.mobilenet_v2.weights": "random"})
+    run(SCRIPT, tmp_path, tmp_path / "cache")
+    write_params(tmp_path / "params.yaml", changes | {"models.mobilenet_v2.weights": str(tmp_path / "model.keras")})
+    two_phases = run(SCRIPT, tmp_path, tmp_path / "cache")
+    assert (compiled(two_phases.said, "train_step"), compiled(two_phases.said, "test_step")) == (2, 2)
+    assert run(SCRIPT, tmp_path, tmp_path / "cache").misses == 0
+
+
 def test_a_cache_that_is_damaged_or_cannot_be_written_costs_time_and_nothing_else(tmp_path):
     needs("jax")
     script = "import jax; print(jax.jit(lambda x: x * 2 + 1)(20.5))\n"
