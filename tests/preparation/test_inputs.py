@@ -97,3 +97,14 @@ def test_films_that_changed_are_fetched_again_and_others_are_not(tmp_path: Path)
     film.write_bytes(png(thorax(99)))
     assert "Running stage 'download'" in repository.run("dvc", "repro", "download")
     assert (repository.root / "data/raw/images/normal/3.png").read_bytes() == film.read_bytes()
+
+
+def test_a_table_beside_or_outside_of_the_films_is_an_input(films: Path, tmp_path: Path) -> None:
+    beside, outside = films / "films.csv", tmp_path / "outside.csv"
+    for table, named in ((beside, "films.csv"), (outside, str(outside))):
+        before = digest(tmp_path, path=str(films), table=named)
+        table.write_text("file,label\nnormal/a.png,normal\n")
+        first = digest(tmp_path, path=str(films), table=named)
+        table.write_text("file,label\nnormal/a.png,viral\n")
+        assert len({before, first, digest(tmp_path, path=str(films), table=named)}) == 3
+    assert digest(tmp_path, path=str(films), table="none.csv") == digest(tmp_path, path=str(films))

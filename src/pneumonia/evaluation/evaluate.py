@@ -120,7 +120,8 @@ def _table(part: Part, name: str, names: list[str], threshold: float) -> pd.Data
     """The films with the calibrated `probability` of pneumonia and the class that is `predicted`; with more than two
     classes, also with the probability of each.
     """
-    films = part.films[["image", "file", "patient", "label", "class"]].assign(part=name, probability=part.probability)
+    told = ["image", "file", "patient", "label", "class"] + ["site"] * ("site" in part.films)
+    films = part.films[told].assign(part=name, probability=part.probability)
     if len(names) > 2:
         films = films.assign(**{f"probability_{each}": part.probabilities[:, n] for n, each in enumerate(names)})
     return films.assign(predicted=np.array(names)[predict_classes(part.probabilities, threshold, part.healthy)])

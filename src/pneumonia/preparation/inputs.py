@@ -33,17 +33,34 @@ def write_inputs(params: dict[str, Any], out: Path, state: Path) -> None:
     """
     known = _read(state)
     seen: Known = {}
-    for name, blocks, chosen, key in (
-        ("films", "datasets", "dataset", "path"),
-        ("weights", "models", "model", "weights"),
-    ):
-        block = (params.get(blocks) or {}).get(params.get(chosen)) or {}
-        given = block.get(key)
-        digest = None if given in WORDS else _content(given, known, seen)
+    source, network = _chosen(params, "datasets", "dataset"), _chosen(params, "models", "model")
+    weights = network.get("weights")
+    digests = {
+        "films": _films(source, known, seen),
+        "weights": None if weights in WORDS else _content(weights, known, seen),
+    }
+    for name, digest in digests.items():
         with whole_file(out / f"{name}.json") as partial:
             partial.write_text(json.dumps({"sha256": digest}) + "\n")
     with whole_file(state) as partial:
         partial.write_text(json.dumps(known | seen))  # of other data sets too, since runs in turns share it
+
+
+def _chosen(params: dict[str, Any], blocks: str, choice: str) -> dict[str, Any]:
+    return (params.get(blocks) or {}).get(params.get(choice)) or {}
+
+
+def _films(block: dict[str, Any], known: Known, seen: Known) -> str | None:
+    """What a source's films are, and its table where that lies outside of them."""
+    path, table = block.get("path"), block.get("table")
+    films = _content(path, known, seen)
+    if films is None or not isinstance(path, str) or not isinstance(table, str):
+        return films
+    folder = user_path(path)
+    place = folder / Path(table).expanduser()
+    if not place.is_file() or place.is_relative_to(folder):
+        return films
+    return hashlib.sha256(f"{films}\n{_file_content(place, known, seen)}\n".encode()).hexdigest()
 
 
 def _read(state: Path) -> Known:

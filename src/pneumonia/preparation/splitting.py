@@ -17,7 +17,8 @@ COLUMNS = ["image", "file", "label", "class", "patient", "part"]
 
 
 def split(params: Params, clean: Path, out: Path) -> None:
-    """Write `out`, a row for each film of `clean/index.csv`: its row in `images.npy`, its class in the task, its part.
+    """Write `out`, a row for each film of `clean/index.csv`: its row in `images.npy`, its class in the task, its part,
+    and its `site` where that is known.
 
     `part` is `train`, `val`, `test`, or `excluded`: a training film of a patient in the official test split.
 
@@ -30,7 +31,7 @@ def split(params: Params, clean: Path, out: Path) -> None:
     films["class"] = np.array(params.classes)[numbers]
     films["part"] = assign_parts(films, params)
     with whole_file(out) as partial:
-        films[COLUMNS].to_csv(partial, index=False)
+        films[COLUMNS + ["site"] * ("site" in films)].to_csv(partial, index=False)
 
 
 def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:
