@@ -61,7 +61,8 @@ def check(path: Path, params: Params) -> tuple[list[str], bool]:
     """
     settings = params.datasets.folder.model_copy(update=_place(path))  # type: ignore[attr-defined]
     task = "binary" if params.task == "localize" else params.task  # a folder has no boxes
-    params = params.model_copy(update={"dataset": "folder", "task": task})
+    split = params.split.model_copy(update={"leave_out": None})
+    params = params.model_copy(update={"dataset": "folder", "task": task, "split": split})
     checked = _read(settings, params)
     enough = checked.enough(params)
     verdicts = [f"to {what}: {f'not enough: {why}' if why else 'enough'}" for what, why in enough.items()]
@@ -99,7 +100,9 @@ def _told(path: Path, checked: Checked) -> Iterator[str]:
     yield f"{path}: {len(checked.found.films):,} films, {len(films):,} of them usable, of {patients:,} patients"
     yield from (f"warning: {printable(warning)}" for warning in checked.found.warnings)
     for column in ("class", "label", "site", "official_split"):
-        if column in films and films[column].nunique() > (column != "class"):
+        if column not in films or (column == "label" and films["label"].equals(films["class"])):
+            continue
+        if column == "class" or films[column].nunique() > 1:
             table = films.groupby(films[column].replace("", "none"))["patient"].agg(["size", "nunique"])
             yield f"by {column.replace('_', ' ')}: " + "; ".join(
                 f"{printable(str(name))} {size:,} of {patients:,} patients"

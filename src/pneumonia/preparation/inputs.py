@@ -18,6 +18,8 @@ from pneumonia.radiographs.film_files import find_films
 Known = dict[str, list[Any]]
 """By path of a file: its size, its times of content and of state, its inode when it was read, and its SHA-256."""
 
+SOURCES = Path(__file__).parents[1] / "sources"
+
 WORDS = ("auto", "imagenet", "random")
 """What weights may be that is no path."""
 
@@ -33,10 +35,10 @@ def write_inputs(params: dict[str, Any], out: Path, state: Path) -> None:
     """
     known = _read(state)
     seen: Known = {}
-    source, network = _chosen(params, "datasets", "dataset"), _chosen(params, "models", "model")
-    weights = network.get("weights")
+    source, weights = _chosen(params, "datasets", "dataset"), _chosen(params, "models", "model").get("weights")
+    several = params.get("dataset") == "several"
     digests = {
-        "films": _films(source, known, seen),
+        "films": _several(params, source, known, seen) if several else _films(source, known, seen),
         "weights": None if weights in WORDS else _content(weights, known, seen),
     }
     for name, digest in digests.items():
@@ -61,6 +63,21 @@ def _films(block: dict[str, Any], known: Known, seen: Known) -> str | None:
     if not place.is_file() or place.is_relative_to(folder):
         return films
     return hashlib.sha256(f"{films}\n{_file_content(place, known, seen)}\n".encode()).hexdigest()
+
+
+def _several(params: dict[str, Any], block: dict[str, Any], known: Known, seen: Known) -> str:
+    """What goes into several sources: the films of each, and its parameters and code, which DVC does not see."""
+    digest = hashlib.sha256()
+    for name in map(str, block.get("of") or []):
+        is_block = (SOURCES / name / "source.py").is_file()
+        source = name if is_block else "folder"
+        settings = _chosen(params | {"dataset": source}, "datasets", "dataset")
+        place = user_path(name).parent if user_path(name).is_file() else name
+        films = _films(settings, known, seen) if is_block else _content(str(place), known, seen)
+        told = {key: value for key, value in settings.items() if key != "recommended"}
+        code = fingerprint(sorted((SOURCES / source).glob("*.py")))
+        digest.update(json.dumps([name, films, told, code], default=str).encode())
+    return digest.hexdigest()
 
 
 def _read(state: Path) -> Known:
