@@ -1,6 +1,7 @@
 """Tables of films: what they may look like, and what is told of their mistakes."""
 
 import csv
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from pneumonia.errors import UserError
 from pneumonia.radiographs.deidentification import pseudonym
 from pneumonia.sources.folder import source as folder
+from pneumonia.sources.folder.files import FilmNames
 from pneumonia.sources.shared.raw import read_index
 
 from ..dicom_files import dicom
@@ -117,6 +119,26 @@ def test_a_table_without_labels_adds_to_what_class_folders_tell(tmp_path, comput
     index = index_of(films, compute, table="films.csv")
     assert index["label"].to_dict() == {"normal/1.png": "normal", "viral/2.png": "viral"}
     assert index["site"].tolist() == ["a", "b"]
+
+
+def test_a_film_is_found_by_its_path_by_the_end_of_it_and_without_its_suffix():
+    names = FilmNames(["train/p1/view.jpg", "train/p2/view.jpg", "test/p1/other.png", "a.png", "b/a.png"])
+    assert names.called("train/p1/view.jpg") == names.called("CheXpert/train/p1/view.jpg") == ["train/p1/view.jpg"]
+    assert names.called("p2/view") == names.called(r"C:\data\train\p2\view.jpg") == ["train/p2/view.jpg"]
+    assert names.called("view.jpg") == ["train/p1/view.jpg", "train/p2/view.jpg"]
+    assert names.called("other") == ["test/p1/other.png"]
+    assert names.called("a.png") == ["a.png"]
+    assert names.called("a.png", "b/") == ["b/a.png"]
+    assert names.called("gone.png") == names.called("p3/view.jpg") == names.called("") == []
+
+
+def test_a_hundred_thousand_films_of_one_name_are_found_in_seconds():
+    names = FilmNames(f"train/p{number}/study1/view1.jpg" for number in range(100_000))
+    started = time.perf_counter()
+    for number in range(0, 100_000, 10):
+        assert len(names.called(f"CheXpert/train/p{number}/study1/view1.jpg")) == 1
+        assert names.called(f"CheXpert/train/p{number}/study2/view1.jpg") == []
+    assert time.perf_counter() - started < 10
 
 
 def test_an_image_folder_of_hugging_face_works_as_it_is(tmp_path, compute):
@@ -293,12 +315,21 @@ def test_numbers_as_labels_need_no_quotes(tmp_path, compute):
     assert index["label"].tolist() == ["normal", "pneumonia"]
 
 
+def dotted(block: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """The values of `block` by dotted key, down to those of a data set."""
+    changes: dict[str, Any] = {}
+    for name, value in block.items():
+        key = f"{above}{name}"
+        inner = isinstance(value, dict) and key.count(".") < 2
+        changes |= dotted(value, f"{key}.") if inner else {key: value}
+    return changes
+
+
 def test_every_block_in_the_documentation_is_one_that_params_may_hold(make_params):
-    blocks = OWN_FILMS.read_text(encoding="utf-8").split("```yaml\n")[1:]
-    assert len(blocks) == 5
+    blocks = [yaml.safe_load(block.split("```")[0]) for block in OWN_FILMS.read_text().split("```yaml\n")[1:]]
+    assert len(blocks) == 6
     for block in blocks:
-        values = yaml.safe_load(block.split("```")[0])["datasets"]["folder"]
-        make_params({f"datasets.folder.{name}": value for name, value in values.items()})
+        make_params(dotted(block))
 
 
 def test_the_tables_of_the_documentation(tmp_path, compute):

@@ -23,7 +23,9 @@ def find_tables(folder: Path, settings: Settings) -> list[Path]:
     """
     name = settings.table or METADATA
     place = folder / Path(name).expanduser()
-    places = [place] if place.is_file() else sorted(each for each in folder.glob(f"*/{name}") if _split_of(each))
+    places = (
+        [place] if place.is_file() else sorted(each for each in folder.glob(f"*/{name}") if _in_a_split(each, folder))
+    )
     if settings.table is None:
         return [each for each in places if FILE_NAME in _read(each)]
     if not places:
@@ -45,7 +47,7 @@ def read_rows(
     whole = _read(table)
     rows = _with_our_names(table, whole, settings).assign(row=range(2, len(whole) + 2))
     rows = rows[_chosen(table, whole, settings.only)].reset_index(drop=True)
-    below = f"{table.parent.relative_to(folder).as_posix()}/".removeprefix("./") if _split_of(table) else ""
+    below = f"{table.parent.name}/" if _in_a_split(table, folder) else ""
     rows["name"] = _names(rows, films, below, mistakes)
     if "split" not in rows and below:
         rows["split"] = table.parent.name
@@ -70,8 +72,8 @@ def by_most_readers(rows: pd.DataFrame) -> pd.DataFrame:
     return firsts.reset_index(drop=True)
 
 
-def _split_of(table: Path) -> bool:
-    return table.parent.name.lower() in SPLITS
+def _in_a_split(table: Path, folder: Path) -> bool:
+    return table.parent.parent == folder and table.parent.name.lower() in SPLITS
 
 
 def _read(table: Path) -> pd.DataFrame:
