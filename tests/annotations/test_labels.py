@@ -28,6 +28,9 @@ def test_a_source_may_label_films_by_their_opacities():
     assert class_names("multiclass", labels_opacities=True) == ["normal", "not_normal", "opacity"]
     assert to_classes(labels, "multiclass", labels_opacities=True).tolist() == [2, 1, 0]
     assert count_healthy(class_names("multiclass", labels_opacities=True)) == 2
+    # Beside films on which an opacity was only seen, one that was told to be a pneumonia is an opacity.
+    kinds = to_classes(["bacterial", "viral", "pneumonia"], "multiclass", labels_opacities=True)
+    assert kinds.tolist() == [2, 2, 2]
 
 
 def test_boxes_are_looked_for_in_films_of_any_source():

@@ -56,3 +56,16 @@ def test_the_worst_group_of_each_kind_comes_first():
     # Wilson 1927: for 2 of 4, (0.5 + z²/8 ± z √(0.25/4 + z²/64)) / (1 + z²/4) with z = 1.96
     assert table["low"][0] == pytest.approx(0.1500, abs=1e-4)
     assert table["high"][0] == pytest.approx(0.8500, abs=1e-4)
+
+
+def test_what_the_users_table_tells_is_a_group_where_it_has_few_values_or_numbers():
+    number = [str(value) for value in range(15)]
+    table = pd.DataFrame(
+        {
+            "label": "normal", "patient": "p", "width": 100, "height": 100, "site": ["a", "b", "b"] * 5,
+            "scanner": ["X", "", "Y"] * 5, "dose": number, "name": [f"n{value}" for value in number],
+        }
+    )  # fmt: skip
+    groups = group_films(table)
+    assert groups.columns.tolist() == ["site", "scanner", "dose"]
+    assert groups["dose"].tolist() == ["0 to 4"] * 5 + ["5 to 9"] * 5 + ["10 to 14"] * 5

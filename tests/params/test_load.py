@@ -25,7 +25,7 @@ def test_a_given_value_wins_over_what_is_recommended(make_params):
     ("key", "value", "told"),
     [
         ("model", "incepton", ["model is 'incepton'; it should be 'cnn', 'resnet', 'alexnet'"]),
-        ("dataset", "kermny", ["dataset is 'kermny'; it should be 'phantom', 'kermany'", "or 'folder'"]),
+        ("dataset", "kermny", ["dataset is 'kermny'; it should be 'phantom', 'kermany'", "or 'several'"]),
         ("task", "segment", ["task is 'segment'", "'binary', 'multiclass' or 'localize'"]),
         ("model", "centernet", ["model is 'centernet'; for task binary it should be one of cnn, resnet, alexnet"]),
         ("task", "localize", ["model is 'cnn'; for task localize it should be one of resnet_seg, centernet"]),

@@ -97,3 +97,41 @@ def test_films_that_changed_are_fetched_again_and_others_are_not(tmp_path: Path)
     film.write_bytes(png(thorax(99)))
     assert "Running stage 'download'" in repository.run("dvc", "repro", "download")
     assert (repository.root / "data/raw/images/normal/3.png").read_bytes() == film.read_bytes()
+
+
+def test_a_table_beside_or_outside_of_the_films_is_an_input(films: Path, tmp_path: Path) -> None:
+    beside, outside = films / "films.csv", tmp_path / "outside.csv"
+    for table, named in ((beside, "films.csv"), (outside, str(outside))):
+        before = digest(tmp_path, path=str(films), table=named)
+        table.write_text("file,label\nnormal/a.png,normal\n")
+        first = digest(tmp_path, path=str(films), table=named)
+        table.write_text("file,label\nnormal/a.png,viral\n")
+        assert len({before, first, digest(tmp_path, path=str(films), table=named)}) == 3
+    assert digest(tmp_path, path=str(films), table="none.csv") == digest(tmp_path, path=str(films))
+
+
+def test_of_several_sources_the_films_and_the_parameters_of_each_are_inputs(films: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "normal" / "1.png"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"1")
+
+    def several(**phantom: object) -> str:
+        blocks = {
+            "several": {"of": ["phantom", "folder", str(tmp_path / "other")]},
+            "folder": {"path": str(films)},
+            "phantom": {"patients": 5, "recommended": {"epochs": 1}} | phantom,
+            "kermany": {"path": None},
+        }
+        params = {"dataset": "several", "datasets": blocks}
+        write_inputs(params, tmp_path / "out", tmp_path / "state.json")
+        told: str = json.loads((tmp_path / "out" / "films.json").read_text())["sha256"]
+        return told
+
+    first = several()
+    assert several(recommended={"epochs": 2}) == first
+    digests = {first, several(patients=6)}
+    other.write_bytes(b"2")
+    digests.add(several())
+    (films / "normal" / "d.png").write_bytes(b"d")
+    digests.add(several())
+    assert len(digests) == 4

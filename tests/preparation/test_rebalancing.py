@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from pneumonia.errors import UserError
 from pneumonia.preparation.rebalancing import draw_rows, rebalance
 
 
@@ -62,3 +63,14 @@ def test_only_training_films_are_drawn(films, make_params, tmp_path):
     rebalance(make_params(), tmp_path / "split.csv", tmp_path / "train.csv", tmp_path / "classes.png")
     assert draws(pd.read_csv(tmp_path / "train.csv")) == {"normal": 15, "pneumonia": 40}
     assert (tmp_path / "classes.png").stat().st_size > 5_000
+
+
+def test_by_site_and_class_no_site_tells_the_label(films):
+    films["site"] = (["a"] * 15 + ["b"] * 5) + (["a"] * 10 + ["b"] * 50)
+    rows = draw_rows(films, "class_weight", 0, "site_and_class")
+    weights = rows.groupby(["site", "class"])["weight"].sum()
+    assert weights.to_numpy() == pytest.approx([20, 20, 20, 20])
+    rows = draw_rows(films, "oversample", 0, "site_and_class")
+    assert rows.groupby(["site", "class"])["draws"].sum().tolist() == [50, 50, 50, 50]
+    with pytest.raises(UserError, match="no site is known"):
+        draw_rows(films.drop(columns="site"), "none", 0, "site_and_class")

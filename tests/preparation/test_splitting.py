@@ -94,3 +94,51 @@ def test_the_file_has_the_films_rows_in_the_packed_images(make_params, tmp_path)
     assert written["file"].tolist() == films["file"].tolist()
     assert set(written.loc[written["label"] == "viral", "class"]) == {"pneumonia"}
     assert np.array_equal(written["part"], assign_parts(films, make_params()))
+
+
+def of_sites(**sites: pd.DataFrame) -> pd.DataFrame:
+    """The films of each site, whose patients are its own."""
+    tables = [films.assign(site=site, patient=site + films["patient"]) for site, films in sites.items()]
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_each_site_is_split_on_its_own(make_params):
+    kermany = make_films(300, 600, official="train")
+    kermany.loc[kermany.index % 3 == 0, "official_split"] = "test"
+    films = of_sites(kermany=kermany, rsna=make_films(200, 100), small=make_films(10, 0))
+    films["part"] = assign_parts(films, make_params())
+    of_kermany = films["site"] == "kermany"
+    assert (films["part"] == "test")[of_kermany].equals((films["official_split"] == "test")[of_kermany])
+    counts = films.groupby(["part", "site", "class"]).size()
+    assert counts["test", "rsna"].to_dict() == {"normal": 40, "pneumonia": 20}  # a fifth of each
+    assert counts["test", "small"].to_dict() == {"normal": 2}
+    # In proportion to the 200 + 160 + 8 normal and 400 + 80 ill films that are left.
+    assert counts["val", "kermany"].to_dict() == {"normal": 54, "pneumonia": 83}
+    assert counts["val", "rsna"].to_dict() == {"normal": 44, "pneumonia": 17}
+    assert counts["val", "small"].to_dict() == {"normal": 2}
+    assert (films.groupby("patient")["part"].nunique() == 1).all()
+
+
+def test_one_site_is_split_as_films_of_no_site_are(make_params):
+    films = make_films(300, 600, films_a_patient=2)
+    assert assign_parts(films.assign(site="a"), make_params()).equals(assign_parts(films, make_params()))
+
+
+def test_a_site_that_is_left_out_is_the_test_and_nothing_else_is(make_params):
+    kermany = make_films(300, 600, official="train")
+    kermany.loc[kermany.index % 3 == 0, "official_split"] = "test"
+    films = of_sites(kermany=kermany, rsna=make_films(200, 100))
+    films.loc[films.index[-1], "patient"] = films["patient"][1]  # of the other site too
+    films["part"] = assign_parts(films, make_params({"split.leave_out": "rsna"}))
+    assert (films["part"] == "test").equals(films["site"] == "rsna")
+    assert set(films.loc[films["official_split"] == "test", "part"]) == {"excluded"}
+    assert films["part"][1] == "excluded"
+    assert films[films["part"] == "val"]["class"].value_counts().to_dict() == {"normal": 100, "pneumonia": 100}
+
+
+def test_a_site_that_is_not_there_cannot_be_left_out(make_params):
+    films = of_sites(kermany=make_films(300, 600), rsna=make_films(200, 100))
+    with pytest.raises(UserError, match=r"leave_out is 'nih'; the sites of these films are kermany, rsna"):
+        assign_parts(films, make_params({"split.leave_out": "nih"}))
+    with pytest.raises(UserError, match=r"leave_out is 'nih'; .* none, since the source tells no sites"):
+        assign_parts(make_films(300, 600), make_params({"split.leave_out": "nih"}))

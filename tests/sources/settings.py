@@ -10,6 +10,6 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 
 def settings(name: str, **values: Any) -> SourceBlock:
-    """The block of a source with these values, and what params.yaml recommends for it."""
-    recommended = yaml.safe_load(PARAMS.read_text())["datasets"][name]["recommended"]
-    return source(name).Settings(**values, recommended=recommended)
+    """The block of a source in params.yaml, with these values in it."""
+    block = yaml.safe_load(PARAMS.read_text())["datasets"][name]
+    return source(name).Settings(**block | values)

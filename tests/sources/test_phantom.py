@@ -129,3 +129,48 @@ def test_a_chest_is_anatomical():
     assert at(0.30, 0.25) > at(-0.30, 0.25) + 0.2  # most of the heart lies to the left
     right, left = (np.flatnonzero(chest.air[:, column] > 0.1).max() for column in (60, 140))
     assert right < left  # the right dome of the diaphragm stands higher
+
+
+def test_other_hospitals_leave_the_films_of_home_as_they_are_and_share_none(tmp_path):
+    home = images(made(tmp_path / "home"))
+    several = images(made(tmp_path / "several", hospitals=["home", "away", "lettered"]))
+    assert home.items() < several.items()
+    assert len(set(several.values())) == len(several)
+    films = read_index(tmp_path / "several")
+    assert films.groupby("site")["patient"].nunique().to_dict() == {"away": 6, "home": 6, "lettered": 6}
+    assert films["patient"].nunique() == 18
+    assert "site" not in read_index(tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def hospitals(tmp_path_factory) -> pd.DataFrame:
+    """200 patients of each hospital, with the `pixels` of each film."""
+    directory = tmp_path_factory.mktemp("hospitals") / "raw"
+    made(directory, patients=200, image_size=64, hospitals=["home", "away", "lettered"])
+    films = read_index(directory)
+    return films.assign(pixels=[read_radiograph(directory / file).pixels.astype(float) for file in films["file"]])
+
+
+def auc(values: pd.Series, sick: pd.Series) -> float:
+    return float((values.rank()[sick].sum() - sick.sum() * (sick.sum() + 1) / 2) / (sick.sum() * (~sick).sum()))
+
+
+def test_only_in_the_lettered_hospital_does_the_letter_go_with_the_label(hospitals):
+    letter = hospitals["pixels"].map(
+        lambda film: film[4:11, 53:61].mean() - film[4:11, 4:11].mean()
+    )  # the plate is black
+    told = {site: auc(letter[films.index], films["label"] != "normal") for site, films in hospitals.groupby("site")}
+    assert told["lettered"] > 0.9
+    assert told["home"] == pytest.approx(0.5, abs=0.1)
+    assert told["away"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_other_hospital_differs_in_exposure_collimation_and_prevalence(hospitals):
+    of_site = {site: films for site, films in hospitals.groupby("site")}
+    sick = {site: (films["label"] != "normal").mean() for site, films in of_site.items()}
+    assert sick["away"] < 0.45 < 0.65 < sick["home"]
+    middle = {site: films["pixels"].map(lambda film: film[16:48, 16:48].mean()) for site, films in of_site.items()}
+    exposed = pd.concat([middle["home"], middle["away"]])
+    assert auc(exposed, exposed.index.isin(middle["away"].index)) > 0.8
+    black = {site: films["pixels"].map(lambda film: (film[:, :2] == 0).all()).mean() for site, films in of_site.items()}
+    assert black["away"] > black["home"] + 0.3

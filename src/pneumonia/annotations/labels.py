@@ -23,7 +23,7 @@ _BINARY = {
 }
 _OPACITY = {label: "no_opacity" if label in WITHOUT_PNEUMONIA else "opacity" for label in LABELS}
 _MULTICLASS = {label: label for label in ("normal", "bacterial", "viral")}
-_MULTICLASS_OF_OPACITIES = {label: label for label in ("normal", "not_normal", "opacity")}
+_MULTICLASS_OF_OPACITIES = {label: label if label in WITHOUT_PNEUMONIA else "opacity" for label in LABELS}
 
 
 def class_names(task: str, labels_opacities: bool = False) -> list[str]:

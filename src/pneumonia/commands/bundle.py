@@ -19,7 +19,8 @@ from pneumonia.inference.requirements import OF_BOXES, OF_TWIN, READER
 from pneumonia.outputs import whole_directory
 from pneumonia.radiographs.read import read_radiograph
 from pneumonia.registry.version_files import card_of, name_in, registered_model
-from pneumonia.sources.phantom.source import DIAGNOSES, render
+from pneumonia.sources.phantom.hospitals import HOSPITALS
+from pneumonia.sources.phantom.source import render
 from pneumonia.sources.phantom.thorax import draw_anatomy
 
 PACKAGE = Path(__file__).parents[1]
@@ -126,7 +127,7 @@ def _write_films(predictor: Predictor, contents: Contents) -> None:
     """A generated film for each diagnosis, and the answers that the model gives here."""
     contents.films.mkdir()
     answers = []
-    for number, label in enumerate(DIAGNOSES):
+    for number, label in enumerate(HOSPITALS["home"].diagnoses):
         rng = np.random.default_rng(number)
         grey, _ = render(rng, draw_anatomy(rng), label, FILM_SIZE)
         file = contents.films / f"{label}.png"

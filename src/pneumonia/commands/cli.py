@@ -52,6 +52,21 @@ def models() -> None:
 
 
 @app.command()
+def check(
+    films: Annotated[Path, typer.Argument(metavar="FOLDER|TABLE", help="Your films, or a CSV beside them.")],
+) -> None:
+    """Tell what your own films would become, without a run: see docs/own_films.md (exit code 1: not even a test)."""
+    with exit_on_user_error():
+        from pneumonia.commands.check import check
+        from pneumonia.params.load import load_params
+
+        told, testable = check(films, load_params())
+    print(*told, sep="\n")
+    if not testable:
+        raise typer.Exit(1)
+
+
+@app.command()
 def predict(
     films: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Folders are searched through.")],
     model: ModelAddress = CHAMPION_ADDRESS,

@@ -21,10 +21,12 @@ from pneumonia.evaluation.report.files import (
     write_encoding,
     write_groups,
     write_receptive_field,
+    write_sites,
 )
 from pneumonia.evaluation.report.gallery import plot_errors, surest_errors
 from pneumonia.evaluation.report.plots import plot_history
 from pneumonia.evaluation.shortcuts import stressed_auc
+from pneumonia.evaluation.sites import metrics_by_site, named_metrics
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.familiarity import fit as fit_familiarity
 from pneumonia.inference.probabilities import predict_classes
@@ -50,9 +52,11 @@ def evaluate(
     threshold, choices = _operating_point(parts["val"], parts["test"], params)
     boxes = evaluate_boxes(model, params, parts, images, data) if params.task == "localize" else None
     decision = _decision(params, images.shape[1], temperature, threshold, boxes)
+    sites = {part: metrics_by_site(each, threshold, params.evaluate.draws) for part, each in parts.items()}
     outcome = {
         part: compute_metrics(each.truth, each.probabilities, names, threshold)
         | {"stress/roc_auc": stressed_auc(each.altered, each.sick)}
+        | named_metrics(sites[part])
         for part, each in parts.items()
     }
     sure = pd.concat(_intervals(each, part, names, threshold, params.evaluate.draws) for part, each in parts.items())
@@ -63,6 +67,7 @@ def evaluate(
     with whole_directory(reports / "evaluation") as directory:
         sure.to_csv(directory / "intervals.csv", index=False)
         choices.to_csv(directory / "choices.csv", index=False)
+        write_sites(sites, directory)
         calibration = write_calibration(parts, directory)
         write_curves(parts, names, threshold, directory)
         write_encoding(parts, data, directory)
@@ -120,7 +125,8 @@ def _table(part: Part, name: str, names: list[str], threshold: float) -> pd.Data
     """The films with the calibrated `probability` of pneumonia and the class that is `predicted`; with more than two
     classes, also with the probability of each.
     """
-    films = part.films[["image", "file", "patient", "label", "class"]].assign(part=name, probability=part.probability)
+    told = ["image", "file", "patient", "label", "class"] + ["site"] * ("site" in part.films)
+    films = part.films[told].assign(part=name, probability=part.probability)
     if len(names) > 2:
         films = films.assign(**{f"probability_{each}": part.probabilities[:, n] for n, each in enumerate(names)})
     return films.assign(predicted=np.array(names)[predict_classes(part.probabilities, threshold, part.healthy)])

@@ -1,4 +1,4 @@
-"""Where a network fails: its predictions by subtype, series and size, and by view, sex and age where they are known."""
+"""Where a network fails: its predictions by subtype, series and size, and by what else is known: view, age, site …"""
 
 import numpy as np
 import pandas as pd
@@ -6,27 +6,34 @@ from scipy.stats import binomtest
 
 MOST_SERIES = 12
 """A series is a patient's name without its number; more than so many are names and no series."""
-KNOWN = ("view", "sex")
-"""Columns of `index.csv` whose values are groups as they are."""
+NO_GROUPS = (
+    "file", "label", "patient", "official_split", "width", "height", "mode", "format", "quality", "bytes", "age",
+    "spacing",
+)  # fmt: skip
+"""The columns of `index.csv` whose values are no groups as they are."""
 
 
 def group_films(films: pd.DataFrame) -> pd.DataFrame:
     """The groups that each film is in, a column each.
 
     `films` has the columns of `data/clean/index.csv` (`label`, `patient`, `width`, `height`, and where the source knows
-    them `view`, `sex` and `age` in years). Sizes and ages are cut into three groups of equally many films. A column in
-    which all films are alike is left out.
+    them `view`, `sex`, `age` in years, `site`, and what the user's own table tells). Sizes, ages and numbers of more
+    than `MOST_SERIES` values are cut into three groups of equally many films. A column in which all films are alike is
+    left out, and so is one with more names than `MOST_SERIES`.
     """
     groups = pd.DataFrame({"subtype": films["label"]}, index=films.index)
     series = films["patient"].str.replace(r"\d+(?=\D*$)", "", regex=True)
     if series.nunique() <= MOST_SERIES:
         groups["series"] = series
-    groups["size"] = _thirds(np.sqrt(films["width"] * films["height"]), "px")
-    for name in KNOWN:
-        if name in films:
+    groups["size"] = _thirds(np.sqrt(films["width"] * films["height"]), " px")
+    for name in films.columns.difference(NO_GROUPS, sort=False):
+        numbers = pd.to_numeric(films[name].replace("", np.nan), errors="coerce")
+        if films[name].nunique() <= MOST_SERIES:
             groups[name] = films[name]
+        elif numbers.notna().sum() == (films[name] != "").sum():
+            groups[name] = _thirds(numbers, "")
     if "age" in films:
-        groups["age"] = _thirds(pd.to_numeric(films["age"], errors="coerce"), "years")
+        groups["age"] = _thirds(pd.to_numeric(films["age"], errors="coerce"), " years")
     return groups.loc[:, groups.nunique() > 1]
 
 
@@ -65,5 +72,5 @@ def _thirds(values: pd.Series, unit: str) -> pd.Series:
     thirds = pd.qcut(values, 3, labels=False, duplicates="drop")
     ranges = values.groupby(thirds).agg(["min", "max"])
     return thirds.map(
-        lambda third: f"{ranges.at[third, 'min']:.0f} to {ranges.at[third, 'max']:.0f} {unit}", na_action="ignore"
+        lambda third: f"{ranges.at[third, 'min']:.0f} to {ranges.at[third, 'max']:.0f}{unit}", na_action="ignore"
     )

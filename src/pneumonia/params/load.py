@@ -59,6 +59,14 @@ class Params(Block):
         return self
 
     @model_validator(mode="after")
+    def _several_are_there(self) -> Self:
+        for name in self.several:
+            block = name if name in sources() else "folder"
+            if not hasattr(self.datasets, block):
+                raise ValueError(f"datasets.several.of names {shown(name)}; it needs a block datasets.{block}")
+        return self
+
+    @model_validator(mode="after")
     def _fit_for_each_other(self) -> Self:
         train = self.train
         if train.schedule == "cosine" and train.warmup_epochs > max(train.epochs - 1, 1):
@@ -91,8 +99,17 @@ class Params(Block):
 
     @property
     def labels_opacities(self) -> bool:
-        """Whether the source's labels only say if a film shows an opacity: see `annotations.labels`."""
-        return getattr(source(self.dataset), "LABELS_OPACITIES", False)
+        """Whether the source's labels only say if a film shows an opacity: see `annotations.labels`.
+
+        Of several sources, whether those of any do: a pneumonia is an opacity, an opacity may be something else.
+        """
+        names = [name for name in (self.dataset, *self.several) if hasattr(self.datasets, name)]
+        return any(getattr(source(name), "LABELS_OPACITIES", False) for name in names)
+
+    @property
+    def several(self) -> list[str]:
+        """The sources that are put together, blocks of `datasets` or paths; none for any other source."""
+        return list(self.chosen_source.of) if self.dataset == "several" else []  # type: ignore[attr-defined]
 
     @property
     def classes(self) -> list[str]:

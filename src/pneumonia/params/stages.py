@@ -55,12 +55,14 @@ class Split(Block):
 
     val_per_class: Positive
     test_fraction: Annotated[Number, Field(gt=0, lt=1)]
+    leave_out: Annotated[str, Field(min_length=1, max_length=200)] | None
 
 
 class Rebalance(Block):
     """See `preparation.rebalancing`."""
 
     method: Literal["none", "class_weight", "oversample", "undersample", "augment"]
+    by: Literal["class", "site_and_class"]
 
 
 class Augmentation(Block):

@@ -18,6 +18,8 @@ from pneumonia.radiographs.film_files import find_films
 Known = dict[str, list[Any]]
 """By path of a file: its size, its times of content and of state, its inode when it was read, and its SHA-256."""
 
+SOURCES = Path(__file__).parents[1] / "sources"
+
 WORDS = ("auto", "imagenet", "random")
 """What weights may be that is no path."""
 
@@ -33,17 +35,49 @@ def write_inputs(params: dict[str, Any], out: Path, state: Path) -> None:
     """
     known = _read(state)
     seen: Known = {}
-    for name, blocks, chosen, key in (
-        ("films", "datasets", "dataset", "path"),
-        ("weights", "models", "model", "weights"),
-    ):
-        block = (params.get(blocks) or {}).get(params.get(chosen)) or {}
-        given = block.get(key)
-        digest = None if given in WORDS else _content(given, known, seen)
+    source, weights = _chosen(params, "datasets", "dataset"), _chosen(params, "models", "model").get("weights")
+    several = params.get("dataset") == "several"
+    digests = {
+        "films": _several(params, source, known, seen) if several else _films(source, known, seen),
+        "weights": None if weights in WORDS else _content(weights, known, seen),
+    }
+    for name, digest in digests.items():
         with whole_file(out / f"{name}.json") as partial:
             partial.write_text(json.dumps({"sha256": digest}) + "\n")
     with whole_file(state) as partial:
         partial.write_text(json.dumps(known | seen))  # of other data sets too, since runs in turns share it
+
+
+def _chosen(params: dict[str, Any], blocks: str, choice: str) -> dict[str, Any]:
+    return (params.get(blocks) or {}).get(params.get(choice)) or {}
+
+
+def _films(block: dict[str, Any], known: Known, seen: Known) -> str | None:
+    """What a source's films are, and its table where that lies outside of them."""
+    path, table = block.get("path"), block.get("table")
+    films = _content(path, known, seen)
+    if films is None or not isinstance(path, str) or not isinstance(table, str):
+        return films
+    folder = user_path(path)
+    place = folder / Path(table).expanduser()
+    if not place.is_file() or place.is_relative_to(folder):
+        return films
+    return hashlib.sha256(f"{films}\n{_file_content(place, known, seen)}\n".encode()).hexdigest()
+
+
+def _several(params: dict[str, Any], block: dict[str, Any], known: Known, seen: Known) -> str:
+    """What goes into several sources: the films of each, and its parameters and code, which DVC does not see."""
+    digest = hashlib.sha256()
+    for name in map(str, block.get("of") or []):
+        is_block = (SOURCES / name / "source.py").is_file()
+        source = name if is_block else "folder"
+        settings = _chosen(params | {"dataset": source}, "datasets", "dataset")
+        place = user_path(name).parent if user_path(name).is_file() else name
+        films = _films(settings, known, seen) if is_block else _content(str(place), known, seen)
+        told = {key: value for key, value in settings.items() if key != "recommended"}
+        code = fingerprint(sorted((SOURCES / source).glob("*.py")))
+        digest.update(json.dumps([name, films, told, code], default=str).encode())
+    return digest.hexdigest()
 
 
 def _read(state: Path) -> Known:

@@ -9,6 +9,7 @@ from imblearn.under_sampling import RandomUnderSampler
 from matplotlib.figure import Figure
 from sklearn.utils.class_weight import compute_sample_weight
 
+from pneumonia.errors import UserError
 from pneumonia.outputs import whole_file
 from pneumonia.params.load import Params
 
@@ -24,25 +25,34 @@ def rebalance(params: Params, split: Path, out: Path, plot: Path) -> None:
     method = params.rebalance.method
     films = pd.read_csv(split, dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] == "train"].reset_index(drop=True)
-    rows = draw_rows(films, method, params.seed)
+    rows = draw_rows(films, method, params.seed, params.rebalance.by)
     with whole_file(out) as table:
         rows[COLUMNS].to_csv(table, index=False)
         with whole_file(plot) as picture:
             plot_classes(films, rows, method).savefig(picture, dpi=100)
 
 
-def draw_rows(films: pd.DataFrame, method: str, seed: int) -> pd.DataFrame:
-    """The rows to draw from the training `films`, which have a `class` each; columns as in `rebalance`."""
+def draw_rows(films: pd.DataFrame, method: str, seed: int, by: str = "class") -> pd.DataFrame:
+    """The rows to draw from the training `films`, which have a `class` each; columns as in `rebalance`.
+
+    `by` says what counts alike after it: the classes, or each class in each `site`.
+
+    Raises:
+        UserError: the films are to be rebalanced by sites, and none are known.
+    """
+    if by == "site_and_class" and "site" not in films:
+        raise UserError(f"rebalance.by is {by}; it should be class for films of which no site is known")
+    kinds = films["class"] if by == "class" else films["site"] + "/" + films["class"]
     rows = films.assign(draws=1, augment=False, weight=1.0)
     if method == "class_weight":
-        return rows.assign(weight=compute_sample_weight("balanced", films["class"]))
+        return rows.assign(weight=compute_sample_weight("balanced", kinds))
     if method in ("oversample", "augment"):
         sampler = RandomOverSampler(random_state=seed)
     elif method == "undersample":
         sampler = RandomUnderSampler(random_state=seed)
     else:
         return rows
-    sampler.fit_resample(films.index.to_numpy().reshape(-1, 1), films["class"])
+    sampler.fit_resample(films.index.to_numpy().reshape(-1, 1), kinds)
     draws = np.bincount(sampler.sample_indices_, minlength=len(films))
     if method == "augment":
         repeats = rows.assign(draws=draws - 1, augment=True)

@@ -17,9 +17,11 @@ COLUMNS = ["image", "file", "label", "class", "patient", "part"]
 
 
 def split(params: Params, clean: Path, out: Path) -> None:
-    """Write `out`, a row for each film of `clean/index.csv`: its row in `images.npy`, its class in the task, its part.
+    """Write `out`, a row for each film of `clean/index.csv`: its row in `images.npy`, its class in the task, its part,
+    and its `site` where that is known.
 
-    `part` is `train`, `val`, `test`, or `excluded`: a training film of a patient in the official test split.
+    `part` is `train`, `val`, `test`, or `excluded`: a training film of a patient in the official test split, or a film
+    of that split where `split.leave_out` names another test.
 
     Raises:
         UserError: a class has too few films or patients, or its patients' films do not add up to `split.val_per_class`.
@@ -30,27 +32,36 @@ def split(params: Params, clean: Path, out: Path) -> None:
     films["class"] = np.array(params.classes)[numbers]
     films["part"] = assign_parts(films, params)
     with whole_file(out) as partial:
-        films[COLUMNS].to_csv(partial, index=False)
+        films[COLUMNS + ["site"] * ("site" in films)].to_csv(partial, index=False)
 
 
 def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:
-    """The part of each film, from its `patient`, `class` and `official_split`.
+    """The part of each film, from its `patient`, `class`, `official_split` and, where that is known, `site`.
+
+    Each site is split on its own: by its official test films, or else a share of its classes; validation films are
+    shared out among the sites. With `split.leave_out` a site is the test part, and the official test films of others
+    are left out.
 
     Raises:
         UserError: as `split`.
     """
+    films = films.assign(cell=films["class"] if "site" not in films else films["site"] + "/" + films["class"])
     part = pd.Series("train", index=films.index)
-    if (films["official_split"] == "test").any():
-        part[films["official_split"] == "test"] = "test"
-        leaking = (part == "train") & films["patient"].isin(films["patient"][part == "test"])
-        if leaking.any():
-            log.warning("%d training films are of patients in the official test split: left out", leaking.sum())
-        part[leaking] = "excluded"
-    else:
-        _require_patients(films, params.classes, ("train", "val", "test"))
-        wanted = (films["class"].value_counts() * params.split.test_fraction).round().astype(int).to_dict()
-        test = _choose_patients(films, wanted, np.random.default_rng([params.seed, 0]))
-        part[films["patient"].isin(test)] = "test"
+    official = films["official_split"].eq("test").groupby(_sites(films)).transform("any")
+    part[films["official_split"] == "test"] = "test"
+    if params.split.leave_out is not None:
+        part[part == "test"] = "excluded"
+        part[_left_out(films, params.split.leave_out)] = "test"
+    elif not official.all():
+        others = films[~official]
+        _require_patients(others, params.classes, ("train", "val", "test"))
+        wanted = (others["cell"].value_counts() * params.split.test_fraction).round().astype(int).to_dict()
+        test = _choose_patients(others, wanted, np.random.default_rng([params.seed, 0]))
+        part[others.index[others["patient"].isin(test)]] = "test"
+    leaking = (part == "train") & films["patient"].isin(films["patient"][part.isin(["test", "excluded"])])
+    if leaking.any():
+        log.warning("%d training films are of patients in the test part: left out", leaking.sum())
+    part[leaking] = "excluded"
 
     names = params.classes
     _require_test_films(films, part, names)
@@ -58,11 +69,38 @@ def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:
     wanted = dict.fromkeys(names, params.split.val_per_class)
     _require_enough(candidates, films[part == "excluded"], wanted)
     _require_patients(candidates, names, ("train", "val"))
-    val = _choose_patients(candidates, wanted, np.random.default_rng([params.seed, 1]))
+    val = _choose_patients(candidates, _by_site(candidates, wanted), np.random.default_rng([params.seed, 1]))
     part[films["patient"].isin(val) & (part == "train")] = "val"
     _require_exact(candidates, candidates["patient"].isin(val), wanted)
     require_no_leak(films.assign(part=part))
     return part
+
+
+def _sites(films: pd.DataFrame) -> pd.Series:
+    return films["site"] if "site" in films else pd.Series("", index=films.index)
+
+
+def _left_out(films: pd.DataFrame, site: str) -> pd.Series:
+    """Which films are of the `site` that is left out of the training.
+
+    Raises:
+        UserError: none are.
+    """
+    of_site = _sites(films) == site
+    if not of_site.any():
+        there = ", ".join(sorted(filter(None, _sites(films).unique()))) or "none, since the source tells no sites"
+        raise UserError(f"split.leave_out is {site!r}; the sites of these films are {there}")
+    return of_site
+
+
+def _by_site(films: pd.DataFrame, wanted: dict[str, int]) -> dict[str, int]:
+    """The numbers of films `wanted` of each class, shared out among the sites in proportion to their films of it."""
+    shares: dict[str, int] = {}
+    for name, number in wanted.items():
+        of_class = films.loc[films["class"] == name, "cell"].value_counts().sort_index()
+        upto = (of_class.cumsum() / of_class.sum() * number).round().astype(int)
+        shares |= upto.diff().fillna(upto).astype(int).to_dict()
+    return shares
 
 
 def require_no_leak(films: pd.DataFrame) -> None:
@@ -77,11 +115,11 @@ def require_no_leak(films: pd.DataFrame) -> None:
 
 
 def _choose_patients(films: pd.DataFrame, wanted: dict[str, int], rng: np.random.Generator) -> list[str]:
-    """Whole patients in random order, each taken if the films still fit into the numbers `wanted` of their classes.
+    """Whole patients in random order, each taken if the films still fit into the numbers `wanted` of their cells.
 
     Patients with a single film are common enough to fill the last gaps.
     """
-    films_of = pd.crosstab(films["patient"], films["class"]).reindex(columns=list(wanted), fill_value=0).sort_index()
+    films_of = pd.crosstab(films["patient"], films["cell"]).reindex(columns=list(wanted), fill_value=0).sort_index()
     counts = films_of.to_numpy()
     remaining = np.array([wanted[name] for name in films_of.columns])
     chosen = []
@@ -137,7 +175,7 @@ def _require_exact(films: pd.DataFrame, val: pd.Series, wanted: dict[str, int]) 
     for name, number in wanted.items():
         of_class = films["class"] == name
         there = int((of_class & val).sum())
-        if there != number:
+        if there != number and not (there and "site" in films):  # the gaps of small sites cannot all be filled
             may_be = f"may be {there}" if there else f"needs patients with fewer films ({_crowd(films[of_class])})"
             raise UserError(
                 f"whole patients of class {name!r} add up to {there} validation films, not to {number}; "

@@ -10,6 +10,7 @@ from pneumonia.radiographs.dicom_greys import shown_greys
 from pneumonia.radiographs.dicom_pixels import stored_frame
 from pneumonia.radiographs.dicom_values import number, text
 from pneumonia.radiographs.greys import greys_of
+from pneumonia.radiographs.person import SEXES, VIEWS, years
 from pneumonia.radiographs.radiograph import Radiograph, UnreadableRadiograph, saturation
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ TAGS = [
 """All elements that are read from a file. None names the patient, so no name can turn up anywhere."""
 
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
-VIEWS = ("AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO")
-SEXES = ("F", "M", "O")
-"""Only views and sexes that DICOM defines are handed on: an element may hold anything, even a name."""
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 """The transfer syntax whose whole data set is compressed: a megabyte of it may be gigabytes, so it is not read."""
@@ -42,13 +40,6 @@ META = 4096
 MAX_ITEMS = 10_000
 """Items of sequences and fragments of a frame. Each takes 8 bytes of a file, and far longer to be parsed."""
 ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
-
-YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
-"""The years in each unit of a DICOM age."""
-OLDEST = 90
-"""All who are older are one group, since their age may name them: HIPAA's safe harbour (45 CFR 164.514(b)(2))."""
-POSSIBLE = 120
-"""Years; a greater age is taken for a typing mistake, and the age is unknown."""
 
 
 def is_dicom(data: bytes) -> bool:
@@ -141,16 +132,7 @@ def _film(dataset: "Dataset", stored: np.ndarray | Image.Image, size: int) -> Ra
         colour,
         view if view in VIEWS else "",
         sex if sex in SEXES else "",
-        _years(text(dataset, "PatientAge")),
+        years(text(dataset, "PatientAge")),
         number(dataset, "PixelSpacing") or number(dataset, "ImagerPixelSpacing"),
         int(dataset.NumberOfFrames),
     )
-
-
-def _years(age: str) -> float | None:
-    """Years from DICOM's age string, as `034Y` or `006M`, or from bare years, as in RSNA; None for anything else."""
-    number, unit = (age, "Y") if age.isdecimal() else (age[:-1], age[-1:])
-    if not number.isdecimal() or unit not in YEARS:
-        return None
-    years = int(number) * YEARS[unit]
-    return min(years, OLDEST) if years <= POSSIBLE else None

@@ -1,5 +1,6 @@
 """The MLflow run of a training and its evaluation: its parameters and data, its epochs, its metrics."""
 
+import json
 import logging
 import math
 import os
@@ -215,7 +216,12 @@ def _flat_params(params: Params) -> dict[str, Any]:
     values = params.model_dump()
     source, network = values["datasets"][params.dataset], values["models"][params.model]
     blocks = {
-        "data": {key: value for key, value in source.items() if key != "recommended"},
+        # What the user's own names mean is one value: as names of parameters MLflow would refuse some of them.
+        "data": {
+            key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+            for key, value in source.items()
+            if key != "recommended"
+        },
         "model": {key: value for key, value in network.items() if key != "recommended"},
         **{name: values[name] for name in ("clean", "split", "rebalance", "train")},
     }

@@ -257,3 +257,22 @@ def test_hostile_films_are_rejected_by_name_and_the_others_are_as_if_alone(raw: 
         assert rejected[name].startswith(reason)
     images = np.load(tmp_path / "clean" / "images.npy")
     np.testing.assert_array_equal(images, [resize(grain(number), SIZE) for number in range(len(HOSTILE))])
+
+
+def test_what_the_source_tells_of_a_film_comes_before_its_header_and_is_kept(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    films = []
+    for number, facts in enumerate(
+        [{"site": "a", "view": "PA", "age": "30", "scanner": "X"}, {"site": "b", "view": "", "age": "", "scanner": ""}]
+    ):
+        (raw / f"{number}.dcm").write_bytes(dicom(grain(number), ViewPosition="AP", PatientAge="050Y", PatientSex="F"))
+        films.append(Film(f"{number}.dcm", "normal", str(number), facts=facts))
+    write_index(raw, films, {"name": "test", "licence": "MIT"})
+    clean(params(), raw, tmp_path / "clean", tmp_path / "reports")
+    index = pd.read_csv(tmp_path / "clean" / "index.csv", keep_default_na=False, dtype=str).set_index("file")
+    assert index.columns[-2:].tolist() == ["site", "scanner"]
+    told = index[["view", "sex", "age", "site", "scanner"]].to_dict("split")["data"]
+    assert told == [["PA", "F", "30", "a", "X"], ["AP", "F", "50.0", "b", ""]]
+    population = json.loads((tmp_path / "reports" / "clean.json").read_text())["population"]
+    assert {group: each["films"] for group, each in population["age"].items()} == {"30-39": 1, "50-59": 1}

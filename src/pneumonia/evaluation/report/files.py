@@ -104,6 +104,13 @@ def write_groups(test: pd.DataFrame, data: Path, directory: Path) -> None:
     metrics_by_group(group_films(facts), sick, predicted, right).to_csv(directory / "groups_test.csv", index=False)
 
 
+def write_sites(sites: dict[str, pd.DataFrame | None], directory: Path) -> None:
+    """Write the metrics of each part by site, where sites are known."""
+    for part, table in sites.items():
+        if table is not None:
+            table.to_csv(directory / f"sites_{part}.csv", index=False)
+
+
 def write_receptive_field(model: keras.Model, images: np.ndarray, rows: np.ndarray, directory: Path) -> None:
     """Write what each layer sees, and what the middle unit sees of films among `rows` of the packed `images`."""
     films = images[rows[:: max(1, len(rows) // FILMS_FOR_RECEPTIVE_FIELD)][:FILMS_FOR_RECEPTIVE_FIELD]][..., None]

@@ -64,6 +64,7 @@ def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports
         _training(facts, reports, folder),
         _metrics(evaluation, folder),
         *([_boxes(evaluation, folder)] if evaluation.decision.localization else []),
+        *_sites(folder),
         *_probabilities(evaluation, folder),
         *_weaknesses(folder),
     ]
@@ -109,6 +110,24 @@ def _metrics(evaluation: Evaluation, folder: Path) -> Section:
         tables=[("", evaluation.intervals[~of_boxes])],
         pictures=_pictures(folder, *curves, "confusion_test", "confusion_val"),
     )
+
+
+def _sites(folder: Path) -> list[Section]:
+    """How it does in each site, where sites are known."""
+    tables = {part: folder / f"sites_{part}.csv" for part in ("test", "val")}
+    read = {part: pd.read_csv(file) for part, file in tables.items() if file.is_file()}
+    if not read:
+        return []
+    text = "The worst site comes first. A model that is good in the mean may be of no use in one of them."
+    test = read["test"]
+    if len(test) > 1:
+        worst = test.iloc[0]
+        text += (
+            f" On test films the worst is {worst['site']}, with an AUC of {worst['roc_auc']:.3f} "
+            f"({worst['roc_auc_low']:.3f} to {worst['roc_auc_high']:.3f}); the mean of the {len(test)} sites is "
+            f"{test['roc_auc'].mean():.3f}."
+        )
+    return [Section("In each place", text, tables=[(f"{part} films by site", table) for part, table in read.items()])]
 
 
 def _boxes(evaluation: Evaluation, folder: Path) -> Section:

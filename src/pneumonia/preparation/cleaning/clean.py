@@ -51,7 +51,7 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
         size = params.clean.image_size
         _copy_rows(unsorted, kept["packed_row"].tolist(), size, directory / "images.npy")
         unsorted.unlink()
-        kept[INDEX_COLUMNS + FACTS].to_csv(directory / "index.csv", index=False)
+        kept[columns_of(films)].to_csv(directory / "index.csv", index=False)
         rejected.to_csv(directory / "rejected.csv", index=False)
         boxes = None
         if (raw / "boxes.csv").is_file():
@@ -86,8 +86,17 @@ def pack(films: pd.DataFrame, raw: Path, pixels: Path, params: Params) -> tuple[
             if result.frames > 1:
                 log.warning("%s holds %d frames: the first is packed", films.at[row, "file"], result.frames)
     columns = pd.DataFrame.from_dict(facts, orient="index", columns=["fingerprint", *FACTS])
-    readable = films.join(columns.astype({"quality": "Int64"}), how="inner")
+    told = films.drop(columns=INDEX_COLUMNS).loc[columns.index]
+    for fact in told.columns.intersection(FACTS):  # what the source tells of a film comes before the film's own header
+        told[fact] = told[fact].where(told[fact] != "", columns[fact])
+    columns = columns.drop(columns=told.columns, errors="ignore").astype({"quality": "Int64"}).join(told)
+    readable = films[INDEX_COLUMNS].join(columns, how="inner")
     return readable.assign(packed_row=np.arange(len(readable))), reasons
+
+
+def columns_of(films: pd.DataFrame) -> list[str]:
+    """The columns of `index.csv` for `films`, rows of the source's: what it tells besides comes last."""
+    return [*INDEX_COLUMNS, *FACTS, *(name for name in films if name not in (*INDEX_COLUMNS, *FACTS))]
 
 
 def find_duplicates(films: pd.DataFrame, raw: Path, compute: Compute) -> dict[int, str]:

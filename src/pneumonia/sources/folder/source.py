@@ -1,107 +1,109 @@
-"""A folder of your own films: `class/*` or `split/class/*`, with patients' folders below the class where known.
+"""Your own films: a folder `class/*` or `split/class/*`, or any folder with a table that tells of each film.
 
 ```
-films/normal/p1/1.png          films/train/normal/1.dcm
-films/pneumonia/p2/front.dcm   films/test/bacterial/2.dcm
+films/normal/p1/1.png          films/train/normal/1.dcm       films/1.png
+films/pneumonia/p2/front.dcm   films/test/bacterial/2.dcm     films/films.csv
 ```
-A DICOM film in no patient's folder is of the patient whose number the file holds. A folder `images` is no patient.
+Without a table a film's patient is the folder below its class; a folder `images` is none. A DICOM film of which neither
+tells a patient is of the one whose number the file holds.
 """
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pneumonia.errors import UserError
 from pneumonia.names import spell_paths
-from pneumonia.params.blocks import PathText, SourceBlock
 from pneumonia.params.paths import user_path
 from pneumonia.params.stages import Compute
-from pneumonia.radiographs.deidentification import patient_hash
-from pneumonia.radiographs.film_files import IMAGES, SUFFIXES, Found, is_dicom_name
+from pneumonia.sources.folder.class_folders import LAYOUT, films_in_folders
+from pneumonia.sources.folder.naming import naming
+from pneumonia.sources.folder.settings import Settings
+from pneumonia.sources.folder.table import find_tables
+from pneumonia.sources.folder.table_films import films_in_table
 from pneumonia.sources.shared.copying import copy_films, find_all_films
 from pneumonia.sources.shared.raw import Film, write_index
 
-
-class Settings(SourceBlock):
-    """The source's block in params.yaml."""
-
-    path: PathText | None
-
-
-SPLITS = {"train": "train", "val": "train", "valid": "train", "test": "test"}
-CLASSES = {
-    "normal": "normal",
-    "pneumonia": "pneumonia",
-    "bacterial": "bacterial",
-    "bacteria": "bacterial",
-    "viral": "viral",
-    "virus": "viral",
-}
-"""What a class folder may be called, in upper or lower case, and the label that it means."""
+__all__ = ["Settings", "collect", "fetch"]
 
 PLACEHOLDER_SHARE, PLACEHOLDER_FILMS = 0.1, 20
 """A patient with more films than this share and this number is suspect: anonymisers write one PatientID into all."""
 
-_LAYOUT = f"class/*.{{{','.join(suffix[1:] for suffix in SUFFIXES)}}} or split/class/*"
+_MAY_BE = f"{LAYOUT}, or films and a table"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What the settings make of a folder."""
+
+    path: Path
+    films: Mapping[str, Film]
+    """By their names below `path`."""
+    warnings: list[str]
+    ignored: int
 
 
 def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     """Copy the films below `settings.path` into `directory` (see `shared.raw`); a corrupt one is left to `clean`.
 
     Raises:
-        UserError: no path, no such folder, no films in it, or another layout.
+        UserError: as `collect`.
+    """
+    found = collect(settings)
+    copy_films(found.path, {name: directory / film.file for name, film in found.films.items()})
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    source = {"name": "folder", "path": settings.path, "licence": "the owner's", "ignored": found.ignored}
+    write_index(directory, list(found.films.values()), source | {"warnings": found.warnings})
+
+
+def collect(settings: Settings) -> Collection:
+    """The films below `settings.path`, each with its label, its patient and what else is known. No film is opened,
+    but that a DICOM one is asked for its patient where nothing else tells him.
+
+    Raises:
+        UserError: no path, no such folder, no films in it, another layout, or mistakes in the table.
     """
     if settings.path is None:
-        raise UserError(f"datasets.folder.path is null; it must name a folder with {_LAYOUT}")
+        raise UserError(f"datasets.folder.path is null; it must name a folder with {_MAY_BE}")
     path = user_path(settings.path)
     if not path.is_dir():
         problem = "is not a folder" if path.exists() else "no such folder"
-        raise UserError(f"{path}: {problem}; datasets.folder.path must name one with {_LAYOUT}")
+        raise UserError(f"{path}: {problem}; datasets.folder.path must name one with {_MAY_BE}")
     found = find_all_films(path)
     if not found.films:
-        raise UserError("; ".join([f"{path}: holds no films", *found.told_with_missing(), f"it must hold {_LAYOUT}"]))
-    films = {name: _film(path, name, copy) for name, copy in spell_paths(found.films).items()}
-    warnings = _warnings(list(films.values()), found)
-    if len({film.official_split == "" for film in films.values()}) > 1:
-        raise UserError(f"{path}: has class folders both inside and outside of train, val and test; use one form only")
-    copy_films(path, {name: directory / film.file for name, film in films.items()})
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    source = {"name": "folder", "path": settings.path, "licence": "the owner's", "ignored": found.number_ignored}
-    write_index(directory, list(films.values()), source | {"warnings": warnings})
-
-
-def _film(path: Path, name: str, copy: str) -> Film:
-    """The row of `index.csv` for the film `name` below `path`, whose copy is called `copy`.
-
-    Its patient is the folder right below its class, the same patient in every class and split. Without one, it is the
-    patient that a DICOM file names, or else the film alone.
-    """
-    folders = [folder for folder in copy.split("/")[:-1] if folder.lower() != IMAGES]
-    official_split = SPLITS[folders.pop(0).lower()] if folders and folders[0].lower() in SPLITS else ""
-    if not folders:
-        raise UserError(f"{path / name}: lies in no class folder; the layout must be {_LAYOUT}")
-    class_folder, *patient_folders = folders
-    if class_folder.lower() not in CLASSES:
-        may_be = f"{', '.join(CLASSES)}, or a split {', '.join(SPLITS)} above one of them"
-        raise UserError(f"{path}: class folder {class_folder!r} (of {copy}) is unknown; it may be {may_be}")
-    return Film(
-        file=f"images/{copy}",
-        label=CLASSES[class_folder.lower()],
-        patient=patient_folders[0] if patient_folders else _patient_in(path / name) or copy,
-        official_split=official_split,
+        raise UserError("; ".join([f"{path}: holds no films", *found.told_with_missing(), f"it must hold {_MAY_BE}"]))
+    copies, names, tables = (
+        spell_paths(found.films),
+        naming(settings.labels, settings.positive),
+        find_tables(path, settings),
     )
+    told: dict[str, Film | None] = {}
+    for table in tables:
+        told |= films_in_table(table, path, copies, names, settings)
+    if not tables:
+        if settings.columns or settings.only:
+            raise UserError(f"{path}: has no table; datasets.folder.columns and only are for one")
+        told = films_in_folders(path, copies, names, settings)
+    films = {name: film for name, film in told.items() if film}
+    if not films:
+        raise UserError(f"{path}: each of its {len(found.films):,} films is left out by datasets.folder.labels")
+    return Collection(path, films, found.told_with_missing() + _warnings(told, films, copies), found.number_ignored)
 
 
-def _patient_in(film: Path) -> str:
-    return patient_hash(film) if is_dicom_name(film.name) else ""
-
-
-def _warnings(films: list[Film], found: Found) -> list[str]:
-    warnings = found.told_with_missing()
+def _warnings(told: Mapping[str, Film | None], kept: Mapping[str, Film], copies: Mapping[str, str]) -> list[str]:
+    films, warnings = list(kept.values()), []
+    for what, names in (
+        ("for their label", [name for name, film in told.items() if not film]),
+        ("that no table tells of", [name for name in copies if name not in told]),
+    ):
+        if names:
+            warnings.append(f"left out {len(names):,} films {what} (the first is {copies[names[0]]})")
     alone = sum(film.file == f"images/{film.patient}" for film in films)
     if alone:
-        nameless = f"{alone:,} of {len(films):,} films name no patient, by folder or in DICOM: each counts as its own"
+        nameless = f"{alone:,} of {len(films):,} films name no patient: each counts as its own"
         warnings.append(f"{nameless}, and films of one may be on both sides of a split")
     patient, most = Counter(film.patient for film in films).most_common(1)[0]
     if most > max(PLACEHOLDER_SHARE * len(films), PLACEHOLDER_FILMS):

@@ -7,7 +7,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
+from pneumonia.sources.phantom.hospitals import HOSPITALS, Hospital
 from pneumonia.sources.phantom.thorax import Map, Pose
+
+_ON_THE_LEFT = {hospital.letters[0] for hospital in HOSPITALS.values()}
 
 
 def draw_pose(rng: np.random.Generator) -> Pose:
@@ -32,19 +35,22 @@ class Exposure:
     noise: float  # standard deviation in the lungs, as attenuation
     collimation: tuple[float, float, float, float]  # borders left, top, right, bottom, shares of the film
     marker: str  # a lead letter beside the patient's right or left shoulder, or none
+    plate: bool  # whether it is a large one on a black plate
     seed: int
 
 
-def draw_exposure(rng: np.random.Generator) -> Exposure:
-    """A random technique, of the same distribution for every diagnosis."""
+def draw_exposure(rng: np.random.Generator, hospital: Hospital, label: str) -> Exposure:
+    """A random technique, of the same distribution for every diagnosis, but where the hospital's letters tell it."""
+    marked = hospital.marked_if[label] if hospital.marked_if else hospital.marked
     return Exposure(
-        level=rng.normal(0.50, 0.02),
-        contrast=rng.uniform(4.1, 5.1),
-        gamma=rng.uniform(0.85, 1.2),
+        level=rng.normal(hospital.level, 0.02),
+        contrast=rng.uniform(*hospital.contrast),
+        gamma=rng.uniform(*hospital.gamma),
         blur=rng.uniform(0.4, 0.9),
-        noise=rng.uniform(0.006, 0.020),
-        collimation=tuple((rng.uniform(0, 0.04, 4) * (rng.random(4) < 0.3)).tolist()),
-        marker=str(rng.choice(["L", "R", ""], p=[0.45, 0.35, 0.2])),
+        noise=rng.uniform(*hospital.noise),
+        collimation=tuple((rng.uniform(0, hospital.border, 4) * (rng.random(4) < hospital.collimated)).tolist()),
+        marker=str(rng.choice([*hospital.letters, ""], p=marked)),
+        plate=hospital.plates,
         seed=int(rng.integers(2**31)),
     )
 
@@ -58,7 +64,7 @@ def expose(attenuation: Map, exposure: Exposure) -> Map:
     seen += exposure.noise * grain * np.exp(0.9 * (seen - 0.2))  # fewer photons, more noise
     grey = _response(seen, exposure)
     if exposure.marker:
-        grey = np.maximum(grey, _marker(exposure.marker, size))
+        grey = _with_marker(grey, exposure)
     left, top, right, bottom = (round(share * size) for share in exposure.collimation)
     grey[:top] = grey[size - bottom :] = grey[:, :left] = grey[:, size - right :] = 0
     return grey
@@ -71,8 +77,15 @@ def _response(seen: Map, exposure: Exposure) -> Map:
     return np.clip((curve - black) / (0.97 - black), 0, 1) ** exposure.gamma
 
 
-def _marker(letter: str, size: int) -> Map:
+def _with_marker(grey: Map, exposure: Exposure) -> Map:
+    size = len(grey)
+    height = size // 9 if exposure.plate else max(8, size // 18)
+    left, top = (0.90 if exposure.marker in _ON_THE_LEFT else 0.06) * size, 0.06 * size
     image = Image.new("L", (size, size))
-    x = 0.90 if letter == "L" else 0.06
-    ImageDraw.Draw(image).text((x * size, 0.06 * size), letter, fill=240, font_size=max(8, size // 18))
-    return np.asarray(image, dtype=np.float32) / 255
+    pen = ImageDraw.Draw(image)
+    if exposure.plate:
+        left = min(left, 0.94 * size - height)
+        pen.rectangle((left, top, left + height, top + height), fill=1)
+        grey = np.where(np.asarray(image), 0, grey).astype(np.float32)
+    pen.text((left, top), exposure.marker, fill=240, font_size=height)
+    return np.maximum(grey, np.asarray(image, dtype=np.float32) / 255)

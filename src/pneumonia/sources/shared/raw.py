@@ -2,17 +2,23 @@
 
 `index.csv` has a row for each film: `file` (relative to the directory), `label` (one of `labels.LABELS`), `patient`
 (films of one patient share it, no two patients do) and `official_split` (`train`, `test`, or empty where the source has
-none). `boxes.csv` is there if the source has boxes, a row for each: `file`, `x`, `y`, `width`, `height`, in the film's
-own pixels from its top left.
+none). Further columns are there if the source knows them: `site` (which hospital, or which collection, it is from),
+`view`, `sex`, `age` (in years), and what the user's own table tells of a film; an empty cell is unknown.
+`boxes.csv` is there if the source has boxes, a row for each: `file`, `x`, `y`, `width`, `height`, in the film's own
+pixels from its top left.
 `source.json` says where the films came from.
 """
 
 import json
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from pneumonia.names import printable
 
 INDEX_COLUMNS = ["file", "label", "patient", "official_split"]
 BOX_COLUMNS = ["file", "x", "y", "width", "height"]
@@ -26,6 +32,8 @@ class Film:
     label: str
     patient: str
     official_split: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """The further columns."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,11 @@ def write_index(directory: Path, films: list[Film], source: dict[str, Any], boxe
 
     `source` holds at least `name` and `licence`; for what was downloaded also `url`, `bytes` and `sha256`.
     """
-    rows = sorted((asdict(film) for film in films), key=lambda row: row["file"])
-    pd.DataFrame(rows, columns=INDEX_COLUMNS).to_csv(directory / "index.csv", index=False)
+    ordered = sorted(films, key=lambda film: film.file)
+    further = list(dict.fromkeys(name for film in ordered for name in film.facts))
+    rows = [{column: getattr(film, column) for column in INDEX_COLUMNS} | dict(film.facts) for film in ordered]
+    table = pd.DataFrame(rows, columns=INDEX_COLUMNS + further).fillna("")
+    table.to_csv(directory / "index.csv", index=False)
     if boxes is not None:
         pd.DataFrame([asdict(box) for box in boxes], columns=BOX_COLUMNS).to_csv(directory / "boxes.csv", index=False)
     (directory / "source.json").write_text(json.dumps(source, indent=2) + "\n")
@@ -54,3 +65,8 @@ def write_index(directory: Path, films: list[Film], source: dict[str, Any], boxe
 def read_index(directory: Path) -> pd.DataFrame:
     """The films of `directory`, all columns as strings (a patient called `007` stays `007`)."""
     return pd.read_csv(directory / "index.csv", dtype=str, keep_default_na=False)
+
+
+def site_name(text: str) -> str:
+    """What a site is called everywhere, in names of metrics too: letters, digits, blanks, and `.`, `-`, `_`."""
+    return re.sub(r"[^\w .-]", "_", printable(text.strip()))[:60] or "unknown"

@@ -1,0 +1,1 @@
+"""Films of several sources together, each with its site."""
