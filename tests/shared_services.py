@@ -25,7 +25,8 @@ def need(*modules: str) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(
-            f"no {' and no '.join(missing)} in this environment: `pip install psycopg2-binary boto3 'moto[server]'`"
+            f"no {' and no '.join(missing)} in this environment: "
+            "`pip install psycopg2-binary boto3 'moto[server]' dvc-s3`"
         )
 
 

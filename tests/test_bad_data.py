@@ -77,6 +77,7 @@ def test_twelve_films_are_too_few_and_of_twenty_the_evaluation_says_that_nothing
     assert "error: 6 training films; to tell what is unlike them takes 10 or more" in said
     said = repro(repository, tmp_path / "10", check=True, split__val_per_class=2)
     assert "is challenger: it may be no better than chance" in said
+    assert "Nothing was learned that the val films show" in (repository.root / "reports" / "report.html").read_text()
 
 
 @pytest.mark.endurance
@@ -97,3 +98,5 @@ def test_of_shuffled_labels_the_evaluation_says_that_nothing_was_learnt(reposito
     )  # fmt: skip
     assert ("is challenger: it may be no better than chance, validation AUC 0." in said) == shuffled
     assert (" is champion: " in said) == (not shuffled)
+    page = (repository.root / "reports" / "report.html").read_text()
+    assert ("Nothing was learned that the val films show" in page) == shuffled

@@ -1,9 +1,11 @@
 """Many on one store, and outputs that travel: experiments at once, `dvc push`, a clone that recomputes nothing."""
 
 import time
+from contextlib import ExitStack
 
 import pytest
 
+from .shared_services import S3, need, s3
 from .small_repository import STAGES, Repository
 
 
@@ -16,14 +18,22 @@ def repository(tmp_path_factory) -> Repository:
 
 
 @pytest.mark.slow
-def test_a_clone_pulls_what_was_pushed_and_recomputes_nothing(repository, tmp_path):
-    repository.run("dvc", "remote", "add", "--default", "elsewhere", str(tmp_path / "remote"))
-    repository.commit()
-    repository.run("dvc", "push")
-    clone = Repository.__new__(Repository)
-    clone.root = tmp_path / "clone"
-    repository.run("git", "clone", "--quiet", ".", str(clone.root))
-    clone.run("dvc", "pull")
+@pytest.mark.parametrize("store", ["folder", "s3"])
+def test_a_clone_pulls_what_was_pushed_and_recomputes_nothing(repository, tmp_path, store):
+    with ExitStack() as stack:
+        place, settings = str(tmp_path / "remote"), {}
+        if store == "s3":
+            need("boto3", "moto", "dvc_s3")
+            place, settings = "s3://films/dvc", {"endpointurl": stack.enter_context(s3())}
+        repository.run("dvc", "remote", "add", "--default", store, place)
+        for name, value in settings.items():
+            repository.run("dvc", "remote", "modify", store, name, value)
+        repository.commit()
+        repository.run("dvc", "push", **S3)
+        clone = Repository.__new__(Repository)
+        clone.root = tmp_path / "clone"
+        repository.run("git", "clone", "--quiet", ".", str(clone.root))
+        clone.run("dvc", "pull", **S3)
     assert clone.changed_stages() == []
     said = clone.run("dvc", "repro")
     assert said.count("Running stage") == 1  # `inputs`, which looks whether there is any

@@ -73,13 +73,14 @@ def predict(
     overlay: Annotated[Path | None, typer.Option(help="A folder for pictures: boxes, or Grad-CAM.")] = None,
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
     output: Annotated[Path | None, typer.Option(help="A file for the rows, instead of stdout.")] = None,
+    scheduler: Annotated[str, typer.Option(help="local, or a Dask scheduler whose workers read the films.")] = "local",
 ) -> None:
     """Ask a registered model about films: a row each, with the reason where one cannot be used (exit code 1 then)."""
     with exit_on_user_error():
         from pneumonia.commands.predict import write_predictions
         from pneumonia.registry.version_files import registered_model
 
-        failed = write_predictions(films, registered_model(model), overlay, form, output)
+        failed = write_predictions(films, registered_model(model), overlay, form, output, scheduler)
     if failed:
         raise typer.Exit(1)
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from pneumonia.radiographs.radiograph import UnreadableRadiograph
 
 if TYPE_CHECKING:
     from pneumonia.inference.predictor import Detection, Prediction, Predictor
+    from pneumonia.params.stages import Compute
 
 
 def write_predictions(
@@ -26,18 +27,21 @@ def write_predictions(
     overlays: Path | None,
     form: Format,
     output: Path | None,
+    scheduler: str = "local",
 ) -> int:
     """Write a row of `COLUMNS` for each film in `places`, files or folders; return how many rows have a `reason`.
 
     That is why a film cannot be used, and has no prediction, or why its picture could not be written. `model` gives
     a directory with the files of a classifier (see `predictor.FILES`), and its version. A localiser's rows have `boxes`
-    too, in a table their number. The folder `overlays`, if given, gets a picture of what each prediction rests on: a
+    too, in a table their number. Where `scheduler` is a Dask scheduler, its workers read the films; the network runs
+    here. The folder `overlays`, if given, gets a picture of what each prediction rests on: a
     localiser's boxes, or else the heat of Grad-CAM. Without `output` the rows go to stdout. They are written as they
     come (see `prediction_rows`).
 
     Raises:
         UserError: a folder without films, a model that cannot be had, or a place that cannot be written to.
     """
+    cluster = _cluster(scheduler)
     files = films_in(places, without=overlays)
     if output and output.is_dir():
         raise UserError(f"output {output} is a folder; it may be a file")
@@ -55,8 +59,8 @@ def write_predictions(
         names, pictures, unusable = spell(map(str, files), utf8), _picture_names(files), 0
         # Rows that go to a terminal show by themselves how far it is.
         rows_are_seen = output is None and sys.stdout.isatty()
-        progress = tqdm(files, unit=" films", file=sys.stderr, disable=rows_are_seen)
-        predictions = zip(progress, pictures, predictor.predict_files(files), strict=True)
+        progress = tqdm(files, unit=" films", file=sys.stderr, disable=rows_are_seen or cluster is not None)
+        predictions = zip(progress, pictures, _predictions(predictor, files, cluster), strict=True)
         # The bar ends its line before a mistake is told.
         with progress, writing_rows(output, form, columns, [names[str(file)] for file in files]) as write:
             for file, picture, prediction in predictions:
@@ -70,6 +74,30 @@ def write_predictions(
                 unusable += "reason" in row
                 write(row)
     return unusable
+
+
+def _predictions(
+    predictor: "Predictor", files: Sequence[Path], cluster: "Compute | None"
+) -> "Iterator[Prediction | UnreadableRadiograph]":
+    if cluster is None:
+        return predictor.predict_files(files)
+    from pneumonia.workers import parallel_map
+
+    places = [Path(os.path.abspath(file)) for file in files]  # workers have a working directory of their own
+    return predictor.predict_read(parallel_map(predictor.prepare.read, places, cluster, "reading films"))
+
+
+def _cluster(scheduler: str) -> "Compute | None":
+    if scheduler == "local":
+        return None
+    from pydantic import ValidationError
+
+    from pneumonia.params.stages import Compute
+
+    try:
+        return Compute(scheduler=scheduler, workers=-1)
+    except ValidationError as error:
+        raise UserError(f"--scheduler {error.errors()[0]['ctx']['error']}") from None
 
 
 def _said(prediction: "Prediction", form: Format) -> Row:

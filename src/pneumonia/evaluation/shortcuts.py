@@ -42,16 +42,19 @@ def stressed_auc(altered: dict[str, np.ndarray], sick: np.ndarray) -> float:
     return float(np.mean([roc_auc_score(sick, altered[name]) for name in STRESSES]))
 
 
+def nothing_learned(reports: dict[str, pd.DataFrame]) -> list[str]:
+    """A sentence for each part, by its name, on whose films the model may be no better than chance."""
+    of_films = {part: report.set_index("films").loc["as it is"] for part, report in reports.items()}
+    return [
+        f"Nothing was learned that the {part} films show: their AUC is {auc['roc_auc']:.3f} ({auc['low']:.3f} to "
+        f"{auc['high']:.3f}), which chance gives too."
+        for part, auc in of_films.items()
+        if auc["low"] <= 0.5
+    ]
+
+
 def findings(report: pd.DataFrame) -> list[str]:
-    """A sentence if the model may be no better than chance; else one for each alteration without the lungs that leaves
-    it too much of a score (see `SUSPICIOUS`). Empty without any.
-    """
-    as_it_is = report[report["films"] == "as it is"].iloc[0]
-    if as_it_is["low"] <= 0.5:
-        return [
-            f"Useless: the AUC is {as_it_is['roc_auc']:.3f} ({as_it_is['low']:.3f} to {as_it_is['high']:.3f}), which "
-            "chance gives too."
-        ]
+    """A sentence for each alteration without the lungs that leaves the model too much of a score (see `SUSPICIOUS`)."""
     tells = (report["low"] > SUSPICIOUS) | (report["high"] < 1 - SUSPICIOUS)  # ranked the wrong way round too
     left = report[report["films"].isin(WITHOUT_LUNGS) & tells]
     return [

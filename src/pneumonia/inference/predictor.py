@@ -73,12 +73,39 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class _Prepared:
+class Prepared:
+    """A film as the network takes it."""
+
     image: np.ndarray
     """uint8 (S, S)."""
     shape: tuple[int, int]
     """Height and width of the film as it came, in pixels."""
     remark: str
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """How a film is prepared: small, so that it can be sent to where the films are read."""
+
+    image_size: int
+    min_size: int
+    familiarity: Familiarity
+
+    def __call__(self, film: Radiograph) -> Prepared:
+        """The film packed.
+
+        Raises:
+            UnreadableRadiograph: a film that `clean` would reject.
+        """
+        refuse_unusable(film, self.min_size)
+        return Prepared(resize(film.pixels, self.image_size), film.pixels.shape, self.familiarity.remark(film))
+
+    def read(self, source: Path | bytes) -> Prepared | UnreadableRadiograph:
+        """The film in a file, or in its bytes; the reason where it gives none."""
+        try:
+            return self(read_radiograph(source))
+        except UnreadableRadiograph as error:
+            return error
 
 
 class Predictor:
@@ -92,7 +119,8 @@ class Predictor:
         keras_model: "Callable[[], keras.Model]",
     ) -> None:
         """`keras_model` gives the network in Keras, for Grad-CAM, and may take seconds the first time."""
-        self.network, self.decision, self.familiarity, self.keras_model = network, decision, familiarity, keras_model
+        self.network, self.decision, self.keras_model = network, decision, keras_model
+        self.prepare = Preparation(decision.image_size, decision.min_size, familiarity)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -127,7 +155,7 @@ class Predictor:
         Raises:
             UnreadableRadiograph: a film that `clean` would reject.
         """
-        prepared = [self._prepare(film) for film in films]
+        prepared = [self.prepare(film) for film in films]
         return [
             prediction
             for start in range(0, len(films), BATCH)
@@ -142,20 +170,28 @@ class Predictor:
         remaining = iter(sources)
         first = list(islice(remaining, 2))
         if len(first) == 1:  # to start threads for it would take as long as the network
-            yield from self._answers([self._read(first[0])])
+            yield from self._answers([self.prepare.read(first[0])])
             return
         remaining = chain(first, remaining)
         batches = iter(lambda: list(islice(remaining, BATCH)), [])
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            ahead = deque(threads.map(self._read, batch) for batch in islice(batches, BATCHES_AHEAD))
+            ahead = deque(threads.map(self.prepare.read, batch) for batch in islice(batches, BATCHES_AHEAD))
             while ahead:
                 read = list(ahead.popleft())
-                ahead.extend(threads.map(self._read, batch) for batch in islice(batches, 1))
+                ahead.extend(threads.map(self.prepare.read, batch) for batch in islice(batches, 1))
                 yield from self._answers(read)
 
-    def _answers(self, read: list[_Prepared | UnreadableRadiograph]) -> Iterator[Prediction | UnreadableRadiograph]:
-        predictions = iter(self._predict_prepared([film for film in read if isinstance(film, _Prepared)]))
-        return (next(predictions) if isinstance(film, _Prepared) else film for film in read)
+    def predict_read(
+        self, read: Iterable[Prepared | UnreadableRadiograph]
+    ) -> Iterator[Prediction | UnreadableRadiograph]:
+        """Yield what `predict_files` does, for what `prepare.read` gave, wherever that was."""
+        remaining = iter(read)
+        while batch := list(islice(remaining, BATCH)):
+            yield from self._answers(batch)
+
+    def _answers(self, read: list[Prepared | UnreadableRadiograph]) -> Iterator[Prediction | UnreadableRadiograph]:
+        predictions = iter(self._predict_prepared([film for film in read if isinstance(film, Prepared)]))
+        return (next(predictions) if isinstance(film, Prepared) else film for film in read)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """The calibrated probabilities, float64 (N, C), for packed films, uint8 (N, S, S), 32 at the most."""
@@ -167,18 +203,7 @@ class Predictor:
         probabilities = scale(np.hstack([1 - raw, raw]) if raw.shape[1] == 1 else raw, self.decision.temperature)
         return probabilities, list(maps[0]) if maps else []
 
-    def _read(self, source: Path | bytes) -> _Prepared | UnreadableRadiograph:
-        try:
-            return self._prepare(read_radiograph(source))
-        except UnreadableRadiograph as error:
-            return error
-
-    def _prepare(self, film: Radiograph) -> _Prepared:
-        refuse_unusable(film, self.decision.min_size)
-        packed = resize(film.pixels, self.decision.image_size)
-        return _Prepared(packed, film.pixels.shape, self.familiarity.remark(film))
-
-    def _predict_prepared(self, films: list[_Prepared]) -> list[Prediction]:
+    def _predict_prepared(self, films: list[Prepared]) -> list[Prediction]:
         if not films:
             return []
         rows, maps = self._run(np.stack([film.image for film in films]))

@@ -21,7 +21,7 @@ from pneumonia.evaluation.metrics import SICK, one_against_rest, pr_curve, roc_c
 from pneumonia.evaluation.parts import Part
 from pneumonia.evaluation.receptive_field import effective_receptive_field, layer_table, plot_receptive_field
 from pneumonia.evaluation.report.plots import plot_confusion, plot_curves
-from pneumonia.evaluation.shortcuts import findings, plot_alterations, shortcut_report
+from pneumonia.evaluation.shortcuts import findings, nothing_learned, plot_alterations, shortcut_report
 from pneumonia.evaluation.subgroups import group_films, metrics_by_group
 from pneumonia.inference.probabilities import predict_classes, probability_of_pneumonia
 
@@ -92,7 +92,7 @@ def write_alterations(parts: dict[str, Part], images: np.ndarray, draws: int, di
         report.to_csv(directory / f"alterations_{name}.csv", index=False)
     sick = parts["test"].films["image"].to_numpy()[np.argmax(parts["test"].sick)]
     save_picture(plot_alterations(images[sick], reports["test"]), directory / "alterations.png")
-    return findings(reports["test"])
+    return nothing_learned(reports) or findings(reports["test"])
 
 
 def write_groups(test: pd.DataFrame, data: Path, directory: Path) -> None:
