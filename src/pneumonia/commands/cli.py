@@ -70,6 +70,25 @@ def predict(
 
 
 @app.command()
+def validate(
+    place: Annotated[Path, typer.Argument(metavar="FOLDER|TABLE", help="Class folders, or a CSV with file and label.")],
+    model: ModelAddress = CHAMPION_ADDRESS,
+    name: Annotated[str | None, typer.Option(help="What the validation is called; else as the place.")] = None,
+    labels_by: Annotated[str, typer.Option(help="Whose the labels are, for the report.")] = "not told",
+    other_patients: Annotated[
+        bool, typer.Option("--other-patients", help="Patients called as those in training are others.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="A folder for the report; else validation/NAME.")] = None,
+) -> None:
+    """Ask a registered model about labelled films that it has never seen: how good is it there, and why."""
+    with exit_on_user_error():
+        from pneumonia.commands.validate import validate_version
+
+        for line in validate_version(place, model, name, labels_by, other_patients, output):
+            print(line)
+
+
+@app.command()
 def submission(
     films: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Folders are searched through.")],
     output: Annotated[Path, typer.Option(help="The CSV to write.")],

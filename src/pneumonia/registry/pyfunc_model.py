@@ -34,6 +34,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, DataType, Schema
 from PIL import Image
 
+from pneumonia.evaluation.home import HOME
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.predictor import DECISION, FILES, MAX_BYTES, TWIN, Prediction, Predictor, boxes_as_json
 from pneumonia.inference.requirements import OF_BOXES, OF_TWIN, READER
@@ -102,7 +103,7 @@ class RadiographModel(PythonModel):
 def log_radiograph_model(directory: Path, name: str, registered_model_name: str | None = None) -> ModelInfo:
     """Log the predictor in `directory` to the active run, and register it under any name given.
 
-    Of `directory` it takes `predictor.FILES`, and the `TWIN` where it has one.
+    Of `directory` it takes `predictor.FILES`, and the `TWIN` and `home.HOME` where it has them.
 
     The package's code goes with it, so the model works the same after the repository has moved on. Its example is a
     grey ramp, since a film may be a patient's.
@@ -115,7 +116,7 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
     outputs = {**OUTPUTS, **_class_columns(dict.fromkeys(decision.classes, DataType.double))}
     if decision.localization:
         outputs["boxes"] = DataType.string
-    files = [*FILES, *([TWIN] if (directory / TWIN).is_file() else [])]
+    files = [*FILES, *(file for file in (TWIN, HOME) if (directory / file).is_file())]
     with TemporaryDirectory() as copies:  # MLflow takes no links, as which DVC may have the files
         for file in files:
             shutil.copyfile(directory / file, Path(copies) / file)

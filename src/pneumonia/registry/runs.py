@@ -43,7 +43,7 @@ def start_run(params: Params, data: Path) -> Iterator[Run]:
     """
     experiment_name = os.environ.get("DVC_EXP_NAME")
     name = f"{params.model}-{params.dataset}-{params.task}" + (f" {experiment_name}" if experiment_name else "")
-    with _until_the_end(mlflow.start_run(run_name=name, tags=_tags(params))) as run:
+    with run_until_the_end(mlflow.start_run(run_name=name, tags=_tags(params))) as run:
         mlflow.log_params(_flat_params(params))
         split = pd.read_csv(data / "split.csv", dtype={"patient": str}, keep_default_na=False)
         digest = fingerprint([data / "clean" / "images.npy", data / "split.csv"])
@@ -70,7 +70,7 @@ def resume_run(run_id: str, rows: list[dict[str, float]], params: Params, data: 
 
 
 @contextmanager
-def _until_the_end(run: Run) -> Iterator[Run]:
+def run_until_the_end(run: Run) -> Iterator[Run]:
     """End an active run with the block, as failed where an exception leaves it, whatever the store says."""
     try:
         mlflow.set_tag(PROCESS, this_process())
@@ -95,7 +95,7 @@ def _is_open(run_id: str) -> bool:
 @contextmanager
 def _go_on(run_id: str) -> Iterator[Run]:
     refuse_foreign(MlflowClient().get_run(run_id).info.artifact_uri, mlflow.get_tracking_uri())
-    with _until_the_end(mlflow.start_run(run_id=run_id)) as run:
+    with run_until_the_end(mlflow.start_run(run_id=run_id)) as run:
         yield run
 
 

@@ -60,7 +60,7 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     found = find_all_films(path)
     if not found.films:
         raise UserError("; ".join([f"{path}: holds no films", *found.told_with_missing(), f"it must hold {_LAYOUT}"]))
-    films = {name: _film(path, name, copy) for name, copy in spell_paths(found.films).items()}
+    films = {name: film_below(path, name, copy) for name, copy in spell_paths(found.films).items()}
     warnings = _warnings(list(films.values()), found)
     if len({film.official_split == "" for film in films.values()}) > 1:
         raise UserError(f"{path}: has class folders both inside and outside of train, val and test; use one form only")
@@ -71,7 +71,7 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
     write_index(directory, list(films.values()), source | {"warnings": warnings})
 
 
-def _film(path: Path, name: str, copy: str) -> Film:
+def film_below(path: Path, name: str, copy: str) -> Film:
     """The row of `index.csv` for the film `name` below `path`, whose copy is called `copy`.
 
     Its patient is the folder right below its class, the same patient in every class and split. Without one, it is the
