@@ -22,13 +22,13 @@ def reasons(home: Place, images: np.ndarray, rows, name: str) -> dict:
 @pytest.mark.slow
 def test_a_shifted_grey_is_put_right_by_a_threshold_and_noise_is_not(home: Place):
     images, rows = home.elsewhere(300, seed=3)
-    darker = images.copy().astype(int)
-    darker[:, *MIDDLE] -= 35
-    shifted = reasons(home, darker.clip(0, 255).astype(np.uint8), rows, "shifted")
+    brighter = images.astype(int)
+    brighter[:, *MIDDLE] += 60
+    shifted = reasons(home, brighter.clip(0, 255).astype(np.uint8), rows, "shifted")
     table = {row["metric"]: row for row in shifted["the threshold"]["rows"]}
     assert table["share of the loss"]["value"] > 0.7
     assert table["gain"]["low"] > 0
-    assert "probabilities are too low throughout" in shifted["calibration"]["sentence"]
+    assert "probabilities are too high throughout" in shifted["calibration"]["sentence"]
 
     noisy = reasons(home, *home.elsewhere(300, seed=4, noise=70), "noisy")
     losses = {row["metric"]: row for row in noisy["the loss"]["rows"]}

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 
+from pneumonia.evaluation.abstention import choose_band, coverage_table
 from pneumonia.evaluation.boxes.box_evaluation import BoxEvaluation, evaluate_boxes, write_boxes
 from pneumonia.evaluation.metrics import compute_metrics
 from pneumonia.evaluation.operating_point import Wanted, choose, choose_cross_fitted, compare_choices
@@ -15,6 +17,7 @@ from pneumonia.evaluation.prediction_tables import metric_intervals, prediction_
 from pneumonia.evaluation.report.files import (
     read_films,
     save_picture,
+    write_abstention,
     write_alterations,
     write_calibration,
     write_curves,
@@ -25,7 +28,8 @@ from pneumonia.evaluation.report.files import (
 from pneumonia.evaluation.report.gallery import plot_errors, surest_errors
 from pneumonia.evaluation.report.plots import plot_history
 from pneumonia.evaluation.shortcuts import stressed_auc, stressed_rates
-from pneumonia.inference.decision import Decision
+from pneumonia.inference.decision import Abstention, Decision
+from pneumonia.inference.familiarity import Familiarity
 from pneumonia.inference.familiarity import fit as fit_familiarity
 from pneumonia.outputs import whole_directory, whole_file
 from pneumonia.params.load import Params
@@ -49,6 +53,7 @@ def evaluate(
     threshold, choices = _operating_point(parts["val"], parts["test"], params)
     boxes = evaluate_boxes(model, params, parts, images, data) if params.task == "localize" else None
     decision = _decision(params, images.shape[1], temperature, threshold, boxes)
+    decision = decision.model_copy(update={"abstention": _abstention(parts["val"], params, threshold)})
     outcome = {
         part: compute_metrics(each.truth, each.probabilities, names, threshold)
         | {"stress/roc_auc": stressed_auc(each.altered, each.sick)}
@@ -60,6 +65,7 @@ def evaluate(
     if boxes:
         outcome = {part: each | boxes.metrics(part) for part, each in outcome.items()}
         sure = pd.concat([sure, boxes.intervals])
+    abstained = _abstained(decision, parts["test"], images, familiarity)
     predictions = pd.concat(prediction_table(each, part, names, threshold) for part, each in parts.items())
     with whole_directory(reports / "evaluation") as directory:
         sure.to_csv(directory / "intervals.csv", index=False)
@@ -70,6 +76,8 @@ def evaluate(
         shortcuts = write_alterations(parts, images, params.evaluate.draws, directory)
         test = predictions[predictions["part"] == "test"]
         write_groups(test, read_films(data / "clean" / "index.csv"), directory)
+        if abstained is not None:
+            write_abstention(abstained, directory)
         if boxes:
             write_boxes(boxes, images, data, directory)
         else:
@@ -101,6 +109,24 @@ def _decision(
         rule=", ".join([settings.threshold] + ["cross-fitted"] * settings.cross_fit + ["stressed"] * settings.stressed),
         localization=boxes.localization if boxes else None,
     )
+
+
+def _abstention(val: Part, params: Params, threshold: float) -> Abstention | None:
+    """When not to answer, by validation films."""
+    abstain = params.evaluate.abstain
+    if abstain.by == "nothing":
+        return None
+    low, high = choose_band(abstain.by, abstain.wanted, val.scored, threshold)
+    rule = f"{abstain.by} of {abstain.wanted:g} on validation films"
+    return Abstention(low=low, high=high, unfamiliar=abstain.unfamiliar, rule=rule)
+
+
+def _abstained(decision: Decision, test: Part, images: np.ndarray, familiarity: Familiarity) -> pd.DataFrame | None:
+    """What not to answer gains on test films (see `coverage_table`)."""
+    if not (abstention := decision.abstention):
+        return None
+    unlike = [abstention.unfamiliar and bool(familiarity.remark_on(images[row])) for row in test.films["image"]]
+    return coverage_table(test.scored, decision.threshold, np.array(unlike), (abstention.low, abstention.high))
 
 
 def _operating_point(val: Part, test: Part, params: Params) -> tuple[float, pd.DataFrame]:

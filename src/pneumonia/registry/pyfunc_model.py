@@ -31,9 +31,10 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
+from pneumonia.errors import UserError
 from pneumonia.evaluation.home import HOME
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.predictor import DECISION, FILES, MAX_BYTES, TWIN, Prediction, Predictor, boxes_as_json
@@ -45,6 +46,9 @@ REQUIREMENTS = (*READER, "mlflow-skinny", "pandas", "pyyaml")
 """What the package code in the model imports to predict."""
 OF_KERAS = ("h5py", "keras", "tensorflow")
 """What it imports besides, where there is no twin."""
+
+SITE = "site"
+"""The parameter of a request that says whose films these are, where a version has decisions for several sites."""
 
 OUTPUTS = {
     "label": DataType.string,
@@ -86,18 +90,27 @@ class RadiographModel(PythonModel):
 
         For a localiser `boxes` is JSON, a list of objects with the fields of `predictor.Detection`.
 
+        `params` may name the `SITE`, whose decision is used then.
+
         Raises:
-            RefusedFilm: one that cannot be used.
+            RefusedFilm: one that cannot be used, or a site that there is no decision for.
         """
+        predictor = self._predictor_for((params or {}).get(SITE, ""))
         sources = [_source(number, film) for number, film in enumerate(model_input.iloc[:, 0])]
         rows = []
-        for number, prediction in enumerate(self.predictor.predict_files(sources)):
+        for number, prediction in enumerate(predictor.predict_files(sources)):
             if not isinstance(prediction, Prediction):
                 raise RefusedFilm(f"film {number}: {prediction}")
             columns = {"model_version": self.model_version, **vars(prediction)}
             row = {name: columns[name] for name in OUTPUTS} | _class_columns(prediction.probabilities)
             rows.append(row if prediction.boxes is None else {**row, "boxes": boxes_as_json(prediction.boxes)})
         return pd.DataFrame(rows)
+
+    def _predictor_for(self, site: str) -> Predictor:
+        try:
+            return self.predictor.at(site) if site else self.predictor
+        except UserError as error:
+            raise RefusedFilm(str(error)) from error
 
 
 def log_radiograph_model(directory: Path, name: str, registered_model_name: str | None = None) -> ModelInfo:
@@ -128,15 +141,20 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
             code_paths=[str(code)],
             artifacts={file: str(Path(copies) / file) for file in files},
             input_example=pd.DataFrame({"film": [_ramp(max(decision.image_size, decision.min_size))]}),
-            # The column has no name there, so that a bare list of films will do as well as a table.
-            signature=ModelSignature(
-                Schema([ColSpec(DataType.string)]),
-                Schema([ColSpec(kind, column) for column, kind in outputs.items()]),
-            ),
+            signature=_signature(outputs, has_sites=bool(decision.sites)),
             # Without these MLflow loads the model again to find them, in a process of its own: half a minute.
             pip_requirements=[f"{each}=={importlib.metadata.version(each)}" for each in _requirements(decision, files)],
             registered_model_name=registered_model_name,
         )
+
+
+def _signature(outputs: dict[str, DataType], has_sites: bool) -> ModelSignature:
+    # The column has no name there, so that a bare list of films will do as well as a table.
+    films = Schema([ColSpec(DataType.string)])
+    rows = Schema([ColSpec(kind, column) for column, kind in outputs.items()])
+    if not has_sites:
+        return ModelSignature(films, rows)
+    return ModelSignature(films, rows, ParamSchema([ParamSpec(SITE, DataType.string, "")]))
 
 
 def model_version(model: Path) -> str:

@@ -38,8 +38,9 @@ def class_names_for(labels: list[str], decision: Decision) -> tuple[list[str], n
     return class_names("binary", opacities), to_classes(labels, "binary", opacities)
 
 
-def part_of(films: FilmsElsewhere, network: Network, decision: Decision) -> tuple[Part, list[str]]:
-    """The part that the films are, and the names of its classes (see `class_names_for`).
+def part_of(films: FilmsElsewhere, network: Network, decision: Decision) -> tuple[Part, list[str], np.ndarray]:
+    """The part that the films are, the names of its classes (see `class_names_for`), and what the network says of all
+    its own classes, unscaled, float64 (N, C).
 
     Raises:
         UserError: too few patients with or without pneumonia.
@@ -64,4 +65,4 @@ def part_of(films: FilmsElsewhere, network: Network, decision: Decision) -> tupl
     altered = {"as it is": probability_of_pneumonia(probabilities, healthy)} | alter_and_ask(
         lambda pixels: ask(network, pixels), films.images, decision.temperature, decision.healthy
     )
-    return Part(table, healthy, truth, of_names(raw), probabilities, altered), names
+    return Part(table, healthy, truth, of_names(raw), probabilities, altered), names, raw

@@ -5,7 +5,7 @@ import numpy as np
 from pneumonia.evaluation.bootstrap import WeightedMetrics
 
 LARGE = "intercept at slope 1"
-STEPS = 30
+STEPS, HALVINGS = 40, 12
 STEEPEST = 10.0
 """Where films are told apart wholly, no slope is the best: it grows without end."""
 
@@ -16,19 +16,8 @@ def weighted_calibration(sick: np.ndarray, log_odds: np.ndarray, weights: np.nda
 
     A perfect model has 1, 0 and 0. A slope over `STEEPEST` is NaN, and so is its intercept.
     """
-    slope, intercept = np.ones(len(weights)), np.zeros(len(weights))
-    large = np.zeros(len(weights))
-    for _ in range(STEPS):
-        expected = _share(intercept[:, None] + slope[:, None] * log_odds)
-        error, curve = weights * (sick - expected), weights * expected * (1 - expected)
-        gradient = np.stack([error.sum(axis=1), error @ log_odds], axis=1)
-        flat, mixed, steep = curve.sum(axis=1), curve @ log_odds, curve @ log_odds**2
-        determinant = np.maximum(flat * steep - mixed**2, 1e-9)
-        intercept = intercept + np.clip((steep * gradient[:, 0] - mixed * gradient[:, 1]) / determinant, -2, 2)
-        slope = slope + np.clip((flat * gradient[:, 1] - mixed * gradient[:, 0]) / determinant, -2, 2)
-        expected = _share(large[:, None] + log_odds)
-        curvature = np.maximum((weights * expected * (1 - expected)).sum(axis=1), 1e-9)
-        large = large + np.clip((weights * (sick - expected)).sum(axis=1) / curvature, -2, 2)
+    intercept, slope = _fit(sick, log_odds, weights, with_slope=True)
+    large, _ = _fit(sick, log_odds, weights, with_slope=False)
     bounded = np.abs(slope) <= STEEPEST
     return {
         "slope": np.where(bounded, slope, np.nan),
@@ -37,5 +26,39 @@ def weighted_calibration(sick: np.ndarray, log_odds: np.ndarray, weights: np.nda
     }
 
 
-def _share(log_odds: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(log_odds, -500, 500)))
+def _fit(
+    sick: np.ndarray, log_odds: np.ndarray, weights: np.ndarray, with_slope: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Intercept and slope, (D,) each, by Newton's method; a step that makes the fit worse is halved."""
+    intercept, slope = np.zeros(len(weights)), np.ones(len(weights))
+    fit = _log_likelihood(sick, log_odds, weights, intercept, slope)
+    for _ in range(STEPS):
+        expected = 1 / (1 + np.exp(-np.clip(intercept[:, None] + slope[:, None] * log_odds, -500, 500)))
+        error, curve = weights * (sick - expected), weights * expected * (1 - expected)
+        # A little is added to the curvature: where all films are surely told apart, it is none.
+        flat, mixed, steep = curve.sum(axis=1) + 1e-6, curve @ log_odds, curve @ log_odds**2 + 1e-6
+        up, along = error.sum(axis=1), error @ log_odds
+        if with_slope:
+            determinant = flat * steep - mixed**2
+            rise, turn = (steep * up - mixed * along) / determinant, (flat * along - mixed * up) / determinant
+        else:
+            rise, turn = up / flat, np.zeros_like(up)
+        share = np.ones(len(weights))
+        for _ in range(HALVINGS):
+            better = _log_likelihood(sick, log_odds, weights, intercept + share * rise, slope + share * turn)
+            if (better >= fit).all():
+                break
+            share = np.where(better >= fit, share, share / 2)
+        share = np.where(better >= fit, share, 0)
+        intercept, slope, fit = intercept + share * rise, slope + share * turn, np.maximum(better, fit)
+        if (np.abs(share * rise) + np.abs(share * turn)).max() < 1e-7:
+            break
+    return intercept, slope
+
+
+def _log_likelihood(
+    sick: np.ndarray, log_odds: np.ndarray, weights: np.ndarray, intercept: np.ndarray, slope: np.ndarray
+) -> np.ndarray:
+    line = intercept[:, None] + slope[:, None] * log_odds
+    likelihood: np.ndarray = (weights * (sick * line - np.logaddexp(0, line))).sum(axis=1)
+    return likelihood

@@ -54,7 +54,7 @@ class FilmsElsewhere:
     def counts(self) -> pd.DataFrame:
         """How many films are left out, by the kind of their reason."""
         kinds = self.left_out["reason"].astype(str).str.split(":").str[0].value_counts()
-        return kinds.rename_axis("left out").rename("films").reset_index()
+        return kinds.rename_axis("reason").rename("films").reset_index()
 
 
 def read_films(

@@ -7,10 +7,11 @@ import pandas as pd
 
 from pneumonia.evaluation.parts import Part
 from pneumonia.evaluation.report.layout import HEADLINES, Page, Section, headlines_of, pictures_in
-from pneumonia.evaluation.report.page import NO_SHORTCUT, metrics_section
+from pneumonia.evaluation.report.page import NO_SHORTCUT, abstention_section, metrics_section
 from pneumonia.inference.decision import Decision
 from pneumonia.validation.explanation import Reason
 from pneumonia.validation.films import FilmsElsewhere
+from pneumonia.validation.recalibration import DRAWS, Recalibration
 
 ABOUT_HEADLINES = (
     "On films from elsewhere, at the operating point that was frozen at home. Below each metric is its 95 % interval "
@@ -38,6 +39,7 @@ def render_validation(
     intervals: pd.DataFrame,
     calibration: pd.DataFrame,
     reasons: list[Reason],
+    recalibration: Recalibration | None,
     findings: list[str],
     folder: Path,
 ) -> str:
@@ -55,6 +57,8 @@ def render_validation(
             _against(folder),
             _reasons(reasons),
             _calibration(decision, calibration, folder),
+            *([_recalibration(recalibration, folder)] if recalibration else []),
+            abstention_section(decision, folder),
             _shortcuts(folder),
             _failures(folder),
         ],
@@ -99,6 +103,19 @@ def _calibration(decision: Decision, calibration: pd.DataFrame, folder: Path) ->
         f"Temperature {decision.temperature:.3f}, threshold {decision.threshold:.3f} ({decision.rule}): both frozen.",
         tables=[("before and after temperature scaling", calibration.drop(columns="part"))],
         pictures=pictures_in(folder, "reliability"),
+    )
+
+
+def _recalibration(recalibration: Recalibration, folder: Path) -> Section:
+    return Section(
+        "What labelling films would give",
+        f"{recalibration.sentence} The network stays as it is. The curve shows what so many films give on the others: "
+        f"the median of up to {DRAWS} draws of patients, and where 95 % of them lie; 0 is the frozen decision.",
+        tables=[
+            ("on the films that were not used, with the interval of the difference", recalibration.figures),
+            ("by how many films are labelled", recalibration.curve),
+        ],
+        pictures=pictures_in(folder, "recalibration"),
     )
 
 

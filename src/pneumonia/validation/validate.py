@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
+from pneumonia.evaluation.abstention import coverage_table
 from pneumonia.evaluation.bootstrap import intervals
 from pneumonia.evaluation.home import Home
 from pneumonia.evaluation.metrics import compute_metrics
@@ -14,6 +15,7 @@ from pneumonia.evaluation.parts import Part, classifier_in
 from pneumonia.evaluation.prediction_tables import metric_intervals, prediction_table
 from pneumonia.evaluation.report.files import (
     save_picture,
+    write_abstention,
     write_alterations,
     write_calibration,
     write_curves,
@@ -25,6 +27,7 @@ from pneumonia.inference.predictor import Predictor
 from pneumonia.validation.asking import part_of
 from pneumonia.validation.explanation import Reason, explain
 from pneumonia.validation.films import FilmsElsewhere
+from pneumonia.validation.recalibration import Chooser, Labelled, Recalibration, plot_curve, recalibrate
 from pneumonia.validation.report import Asked, render_validation
 
 DRAWS = 2000
@@ -39,24 +42,32 @@ class Validation:
     part: Part
     metrics: dict[str, float]
     reasons: list[Reason]
+    recalibration: Recalibration | None
     intervals: pd.DataFrame
     """The metrics with their intervals (see `parts.intervals_of`)."""
     findings: list[str]
 
 
 def validate(
-    predictor: Predictor, home: Home | None, films: FilmsElsewhere, asked: Asked, directory: Path
+    predictor: Predictor,
+    home: Home | None,
+    films: FilmsElsewhere,
+    asked: Asked,
+    recalibrated: tuple[int, Chooser] | None,
+    directory: Path,
 ) -> Validation:
     """Ask the model about `films` and write into `directory` what an evaluation writes into `reports`.
 
     That is `metrics.json`, `predictions.csv`, `report.html`, and `evaluation/` with tables and pictures; besides
     `left_out.csv`, and `reasons.json`, why it is not as at home (see `explanation`).
 
+    With `recalibrated`, so many of the films choose a temperature and a threshold of their own (see `recalibration`).
+
     Raises:
         UserError: too few films, or the network in Keras cannot be had.
     """
     decision = predictor.decision
-    part, names = part_of(films, predictor.network, decision)
+    part, names, raw = part_of(films, predictor.network, decision)
     metrics = compute_metrics(part.truth, part.probabilities, names, decision.threshold)
     metrics["stress/roc_auc"] = stressed_auc(part.altered, part.sick)
     sure = metric_intervals(part, PART, names, decision.threshold, DRAWS)
@@ -71,6 +82,10 @@ def validate(
     write_groups(predictions, films.table, folder)
     against_each(part, decision.threshold).to_csv(folder / "against.csv", index=False)
     network = classifier_in(predictor.keras_model())
+    abstention = decision.abstention
+    unlike = (films.table["remark"] != "").to_numpy() & (abstention is not None and abstention.unfamiliar)
+    band = (abstention.low, abstention.high) if abstention else None
+    write_abstention(coverage_table(part.scored, decision.threshold, unlike, band), folder)
     errors = plot_errors(network, films.images, surest_errors(predictions), decision.healthy)
     save_picture(errors, folder / "errors.png")
     films.left_out.to_csv(directory / "left_out.csv", index=False)
@@ -78,9 +93,16 @@ def validate(
     (directory / "metrics.json").write_text(json.dumps({PART: metrics}, indent=2) + "\n")
     reasons = explain(part, decision.threshold, home)
     (directory / "reasons.json").write_text(_as_json(reasons), encoding="utf-8")
-    page = render_validation(asked, decision, films, part, sure, calibration, reasons, shortcuts, folder)
+    recalibration = None
+    if recalibrated:
+        labelled = Labelled(part.sick, raw, decision.healthy, part.scored.patients)
+        recalibration = recalibrate(labelled, *recalibrated, decision)
+        recalibration.figures.to_csv(folder / "recalibration.csv", index=False)
+        recalibration.curve.to_csv(folder / "recalibration_curve.csv", index=False)
+        save_picture(plot_curve(recalibration.curve), folder / "recalibration.png")
+    page = render_validation(asked, decision, films, part, sure, calibration, reasons, recalibration, shortcuts, folder)
     (directory / "report.html").write_text(page, encoding="utf-8")
-    return Validation(part, metrics, reasons, sure, shortcuts)
+    return Validation(part, metrics, reasons, recalibration, sure, shortcuts)
 
 
 def _as_json(reasons: list[Reason]) -> str:

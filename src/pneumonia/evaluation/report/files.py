@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
 from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
+from pneumonia.evaluation.abstention import plot_coverage
 from pneumonia.evaluation.calibration import (
     brier_score,
     expected_calibration_error,
@@ -93,6 +94,12 @@ def write_alterations(parts: dict[str, Part], images: np.ndarray, draws: int, di
     sick = parts["test"].films["image"].to_numpy()[np.argmax(parts["test"].sick)]
     save_picture(plot_alterations(images[sick], reports["test"]), directory / "alterations.png")
     return findings(reports["test"])
+
+
+def write_abstention(table: pd.DataFrame, directory: Path) -> None:
+    """Write a `coverage_table`, and its curves."""
+    table.to_csv(directory / "abstention.csv", index=False)
+    save_picture(plot_coverage(table), directory / "abstention.png")
 
 
 def write_groups(test: pd.DataFrame, facts: pd.DataFrame, directory: Path) -> None:

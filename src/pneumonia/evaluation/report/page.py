@@ -9,6 +9,7 @@ import yaml
 from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.evaluation.report.layout import HEADLINES, Page, Section, headlines_of, pictures_in
 from pneumonia.evaluation.shortcuts import SUSPICIOUS
+from pneumonia.inference.decision import Decision
 from pneumonia.params.load import Params
 
 LOCALISER_HEADLINES = {"boxes/map": "mean average precision", "boxes/ap_50": "AP at IoU 0.5"}
@@ -56,6 +57,7 @@ def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports
         metrics_section(evaluation.intervals, folder),
         *([_boxes(evaluation, folder)] if evaluation.decision.localization else []),
         *_probabilities(evaluation, folder),
+        *([abstention_section(evaluation.decision, folder)] if evaluation.decision.abstention else []),
         *_weaknesses(folder),
     ]
 
@@ -148,6 +150,23 @@ def _probabilities(evaluation: Evaluation, folder: Path) -> list[Section]:
             pictures=pictures_in(folder, "reliability"),
         ),
     ]
+
+
+def abstention_section(decision: Decision, folder: Path) -> Section:
+    """What not to answer gains, and what the decision says of it."""
+    decided = "Every film is answered (evaluate.abstain)."
+    if abstention := decision.abstention:
+        unlike = ", and so is a film unlike the training films" if abstention.unfamiliar else ""
+        decided = (
+            f"A film is uncertain from a probability of {abstention.low:.3f} up to {abstention.high:.3f} "
+            f"({abstention.rule}){unlike}: the row “as decided”, the points."
+        )
+    return Section(
+        "When not to answer",
+        f"{decided} In the other rows the band is as wide as leaves that share of these films to be answered.",
+        tables=[("of the answers, with intervals by bootstrap over patients", pd.read_csv(folder / "abstention.csv"))],
+        pictures=pictures_in(folder, "abstention"),
+    )
 
 
 def _weaknesses(folder: Path) -> list[Section]:
