@@ -153,6 +153,28 @@ def test_a_model_that_looks_at_the_border_is_told(data, make_params, tmp_path):
     ]
 
 
+def test_films_near_the_threshold_are_uncertain_where_that_is_wanted_and_the_page_tells_what_it_gains(
+    data, make_params, tmp_path
+):
+    models, reports = tmp_path / "models", tmp_path / "reports"
+    models.mkdir()
+    params = make_params(
+        {"evaluate.draws": 200, "evaluate.abstain": {"by": "coverage", "wanted": 0.8, "unfamiliar": False}}
+    )
+    outcome = evaluate(network(1), params, data, HISTORY, "random", models, reports)
+    decision = Decision.load(models / "decision.json")
+    assert decision.abstention.low < decision.threshold < decision.abstention.high
+    predictions = pd.read_csv(reports / "predictions.csv")
+    of_val = predictions.loc[predictions["part"] == "val", "probability"]
+    assert 0.8 <= 1 - of_val.between(decision.abstention.low, decision.abstention.high).mean() <= 0.85
+    test = predictions[predictions["part"] == "test"]
+    answered = test[~test["probability"].between(decision.abstention.low, decision.abstention.high)]
+    table = pd.read_csv(reports / "evaluation" / "abstention.csv").set_index("answered")
+    assert table.at["as decided", "coverage"] == pytest.approx(len(answered) / len(test))
+    page = render_report(outcome, params, TRAINING, data, reports, reports / "evaluation")
+    assert "When not to answer" in page
+
+
 def test_three_classes_give_a_probability_each_and_a_page_and_a_card(data, make_params, tmp_path):
     split = pd.read_csv(data / "split.csv", dtype={"patient": str})
     split.assign(**{"class": split["label"]}).to_csv(data / "split.csv", index=False)

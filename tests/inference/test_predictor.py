@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pneumonia.errors import UserError
-from pneumonia.inference.decision import Decision
+from pneumonia.inference.decision import Abstention, Decision
 from pneumonia.inference.familiarity import Familiarity
 from pneumonia.inference.predictor import BATCH, Prediction, Predictor
 from pneumonia.radiographs.radiograph import UnreadableRadiograph
@@ -142,3 +142,19 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match=r"absent\.json: cannot be read"):
         Decision.load(tmp_path / "absent.json")
+
+
+def test_a_film_in_the_band_or_unlike_the_training_films_is_uncertain_where_the_decision_says_so(
+    familiarity: Familiarity,
+) -> None:
+    films = [read_radiograph(grey(level)) for level in (51, 140, 204)]  # p is 0.2, 0.55, 0.8
+    # A film of two greys is no thorax, so each has a remark.
+    for unfamiliar, labels in ((False, ["normal", "uncertain", "pneumonia"]), (True, ["uncertain"] * 3)):
+        band = Abstention(low=0.4, high=0.6, unfamiliar=unfamiliar, rule="by hand")
+        chosen = decision().model_copy(update={"abstention": band})
+        predictions = predictor_of(brightness_network(), chosen, familiarity).predict_films(films)
+        assert [prediction.label for prediction in predictions] == labels
+        assert predictions[1].probability == pytest.approx(140 / 255, abs=1e-5)
+        assert predictions[0].uncertain == (0.4, 0.6)
+    [answered] = predictor_of(brightness_network(), decision(), familiarity).predict_films(films[1:2])
+    assert (answered.label, answered.uncertain) == ("pneumonia", None)

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import requests
 
+from pneumonia.inference.decision import Abstention
 from pneumonia.models.cnn import network as cnn
 from pneumonia.params.load import load_params
 from pneumonia.radiographs.read import resize
@@ -227,6 +228,15 @@ def test_of_three_classes_there_is_a_column_each(tmp_path: Path, monkeypatch: py
     row = mlflow.pyfunc.load_model(MODEL).predict(FILMS[:1]).iloc[0]
     assert row["label"] == "viral"
     assert row["probability_bacterial"] == pytest.approx(0.25, abs=1e-5)
+
+
+def test_a_film_in_the_band_is_served_as_uncertain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    band = Abstention(low=0.5, high=0.7, unfamiliar=False, rule="by hand")
+    chosen = decision("multiclass").model_copy(update={"abstention": band})
+    directory = write_classifier(tmp_path / "models", constant_network([0.4, 0.25, 0.35]), chosen)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", register_classifier(tmp_path, directory))
+    row = mlflow.pyfunc.load_model(MODEL).predict(FILMS[:1]).iloc[0]
+    assert (row["label"], row["probability"]) == ("uncertain", pytest.approx(0.6, abs=1e-5))
 
 
 def test_a_localiser_gives_its_boxes_as_json_in_pixels_of_the_film(

@@ -56,6 +56,7 @@ def repository(tmp_path, monkeypatch, empty_database, models):
     films["label"] = films["label"].replace("pneumonia", "viral")
     films["patient"], films["part"] = films["file"], ["val"] * 120 + ["test"] * 120
     films.to_csv(tmp_path / "data" / "split.csv", index=False)
+    films.assign(width=8, height=8).to_csv(tmp_path / "data" / "clean" / "index.csv", index=False)
     shutil.copy(empty_database, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

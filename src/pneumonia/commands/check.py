@@ -16,7 +16,7 @@ from pneumonia.preparation.cleaning.clean import find_duplicates, pack
 from pneumonia.preparation.cleaning.report import reason_kind
 from pneumonia.preparation.splitting import assign_parts
 from pneumonia.sources.folder.settings import Settings
-from pneumonia.sources.folder.source import Collection, collect
+from pneumonia.sources.folder.source import Collection, collect, settings_for
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def check(path: Path, params: Params) -> tuple[list[str], bool]:
     Raises:
         UserError: what the stages download and split cannot use.
     """
-    settings = params.datasets.folder.model_copy(update=_place(path))  # type: ignore[attr-defined]
+    settings = settings_for(path, params.datasets.folder)  # type: ignore[attr-defined]
     task = "binary" if params.task == "localize" else params.task  # a folder has no boxes
     split = params.split.model_copy(update={"leave_out": None})
     params = params.model_copy(update={"dataset": "folder", "task": task, "split": split})
@@ -67,12 +67,6 @@ def check(path: Path, params: Params) -> tuple[list[str], bool]:
     enough = checked.enough(params)
     verdicts = [f"to {what}: {f'not enough: {why}' if why else 'enough'}" for what, why in enough.items()]
     return [*_told(path, checked), *verdicts], not enough["test"]
-
-
-def _place(path: Path) -> dict[str, str]:
-    if path.is_file():
-        return {"path": str(path.resolve().parent), "table": path.name}
-    return {"path": str(path.resolve())}
 
 
 def _read(settings: Settings, params: Params) -> Checked:

@@ -74,15 +74,39 @@ def predict(
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
     output: Annotated[Path | None, typer.Option(help="A file for the rows, instead of stdout.")] = None,
     scheduler: Annotated[str, typer.Option(help="local, or a Dask scheduler whose workers read the films.")] = "local",
+    site: Annotated[str | None, typer.Option(help="Whose films these are, if the version was recalibrated.")] = None,
 ) -> None:
     """Ask a registered model about films: a row each, with the reason where one cannot be used (exit code 1 then)."""
     with exit_on_user_error():
         from pneumonia.commands.predict import write_predictions
         from pneumonia.registry.version_files import registered_model
 
-        failed = write_predictions(films, registered_model(model), overlay, form, output, scheduler)
+        failed = write_predictions(films, registered_model(model), overlay, form, output, scheduler, site)
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def validate(
+    place: Annotated[Path, typer.Argument(metavar="FOLDER|TABLE", help="Class folders, or a CSV with file and label.")],
+    model: ModelAddress = CHAMPION_ADDRESS,
+    name: Annotated[str | None, typer.Option(help="What the validation is called; else as the place.")] = None,
+    labels_by: Annotated[str, typer.Option(help="Whose the labels are, for the report.")] = "not told",
+    other_patients: Annotated[
+        bool, typer.Option("--other-patients", help="Patients called as those in training are others.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="A folder for the report; else validation/NAME.")] = None,
+    recalibrate: Annotated[
+        int | None, typer.Option(min=1, help="A new version with temperature and threshold from so many of the films.")
+    ] = None,
+    site: Annotated[str | None, typer.Option(help="What the new version calls them; else NAME.")] = None,
+) -> None:
+    """Ask a registered model about labelled films that it has never seen: how good is it there, and why."""
+    with exit_on_user_error():
+        from pneumonia.commands.validate import Wish, validate_version
+
+        for line in validate_version(Wish(place, model, name, labels_by, other_patients, output, recalibrate, site)):
+            print(line)
 
 
 @app.command()

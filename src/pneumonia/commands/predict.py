@@ -28,6 +28,7 @@ def write_predictions(
     form: Format,
     output: Path | None,
     scheduler: str = "local",
+    site: str | None = None,
 ) -> int:
     """Write a row of `COLUMNS` for each film in `places`, files or folders; return how many rows have a `reason`.
 
@@ -36,7 +37,7 @@ def write_predictions(
     too, in a table their number. Where `scheduler` is a Dask scheduler, its workers read the films; the network runs
     here. The folder `overlays`, if given, gets a picture of what each prediction rests on: a
     localiser's boxes, or else the heat of Grad-CAM. Without `output` the rows go to stdout. They are written as they
-    come (see `prediction_rows`).
+    come (see `prediction_rows`). With a `site` its decision is used, where the version has one for it.
 
     Raises:
         UserError: a folder without films, a model that cannot be had, or a place that cannot be written to.
@@ -53,6 +54,7 @@ def write_predictions(
         from pneumonia.inference.predictor import Prediction, Predictor
 
         predictor = Predictor.load(directory)
+        predictor = predictor.at(site) if site else predictor
         if overlays and predictor.decision.localization is None:
             predictor.keras_model()  # what is wrong with it is told before the first film, and not in each row
         columns = COLUMNS + ["boxes"] * (predictor.decision.localization is not None)

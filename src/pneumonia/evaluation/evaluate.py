@@ -7,14 +7,17 @@ import keras
 import numpy as np
 import pandas as pd
 
-from pneumonia.evaluation.bootstrap import intervals, multiclass_intervals, subtype_intervals
+from pneumonia.evaluation.abstention import choose_band, coverage_table
 from pneumonia.evaluation.boxes.box_evaluation import BoxEvaluation, evaluate_boxes, write_boxes
-from pneumonia.evaluation.metrics import compute_metrics, subtypes_told_apart
+from pneumonia.evaluation.metrics import compute_metrics
 from pneumonia.evaluation.operating_point import Wanted, choose, choose_cross_fitted, compare_choices
 from pneumonia.evaluation.outcome import Evaluation
-from pneumonia.evaluation.parts import Part, intervals_of, predict_parts
+from pneumonia.evaluation.parts import Part, classifier_in, predict_parts
+from pneumonia.evaluation.prediction_tables import metric_intervals, prediction_table
 from pneumonia.evaluation.report.files import (
+    read_films,
     save_picture,
+    write_abstention,
     write_alterations,
     write_calibration,
     write_curves,
@@ -25,11 +28,11 @@ from pneumonia.evaluation.report.files import (
 )
 from pneumonia.evaluation.report.gallery import plot_errors, surest_errors
 from pneumonia.evaluation.report.plots import plot_history
-from pneumonia.evaluation.shortcuts import stressed_auc
+from pneumonia.evaluation.shortcuts import stressed_auc, stressed_rates
 from pneumonia.evaluation.sites import metrics_by_site, named_metrics
-from pneumonia.inference.decision import Decision
+from pneumonia.inference.decision import Abstention, Decision
+from pneumonia.inference.familiarity import Familiarity
 from pneumonia.inference.familiarity import fit as fit_familiarity
-from pneumonia.inference.probabilities import predict_classes
 from pneumonia.outputs import whole_directory, whole_file
 from pneumonia.params.load import Params
 from pneumonia.preparation.packed.films import open_images, read_part
@@ -47,23 +50,27 @@ def evaluate(
     images, names = open_images(data / "clean"), params.classes
     train_rows, _, _ = read_part(data / "split.csv", "train", names)
     familiarity = fit_familiarity(images[train_rows])
-    classifier = _classifier_in(model)
+    classifier = classifier_in(model)
     parts, temperature = predict_parts(classifier, images, data / "split.csv", names)
     threshold, choices = _operating_point(parts["val"], parts["test"], params)
     boxes = evaluate_boxes(model, params, parts, images, data) if params.task == "localize" else None
     decision = _decision(params, images.shape[1], temperature, threshold, boxes)
     sites = {part: metrics_by_site(each, threshold, params.evaluate.draws) for part, each in parts.items()}
+    decision = decision.model_copy(update={"abstention": _abstention(parts["val"], params, threshold)})
     outcome = {
         part: compute_metrics(each.truth, each.probabilities, names, threshold)
         | {"stress/roc_auc": stressed_auc(each.altered, each.sick)}
         | named_metrics(sites[part])
         for part, each in parts.items()
     }
-    sure = pd.concat(_intervals(each, part, names, threshold, params.evaluate.draws) for part, each in parts.items())
+    sure = pd.concat(
+        metric_intervals(each, part, names, threshold, params.evaluate.draws) for part, each in parts.items()
+    )
     if boxes:
         outcome = {part: each | boxes.metrics(part) for part, each in outcome.items()}
         sure = pd.concat([sure, boxes.intervals])
-    predictions = pd.concat(_table(each, part, names, threshold) for part, each in parts.items())
+    abstained = _abstained(decision, parts["test"], images, familiarity)
+    predictions = pd.concat(prediction_table(each, part, names, threshold) for part, each in parts.items())
     with whole_directory(reports / "evaluation") as directory:
         sure.to_csv(directory / "intervals.csv", index=False)
         choices.to_csv(directory / "choices.csv", index=False)
@@ -73,7 +80,9 @@ def evaluate(
         write_encoding(parts, data, directory)
         shortcuts = write_alterations(parts, images, params.evaluate.draws, directory)
         test = predictions[predictions["part"] == "test"]
-        write_groups(test, data, directory)
+        write_groups(test, read_films(data / "clean" / "index.csv"), directory)
+        if abstained is not None:
+            write_abstention(abstained, directory)
         if boxes:
             write_boxes(boxes, images, data, directory)
         else:
@@ -87,12 +96,8 @@ def evaluate(
         predictions.drop(columns="image").to_csv(partial, index=False)
     with whole_file(reports / "metrics.json") as partial:
         partial.write_text(json.dumps(outcome, indent=2) + "\n")
-    return Evaluation(outcome, decision, choices, sure, calibration, shortcuts)
-
-
-def _classifier_in(model: keras.Model) -> keras.Model:
-    """The network that gives a film's probabilities alone: `model`, or the classifier in a localiser."""
-    return model if len(model.outputs) == 1 else keras.Model(model.inputs, model.outputs[-1], name=model.name)
+    stressed = stressed_rates(parts["test"].altered, parts["test"].sick, threshold)
+    return Evaluation(outcome, decision, choices, sure, calibration, shortcuts, stressed)
 
 
 def _decision(
@@ -111,6 +116,24 @@ def _decision(
     )
 
 
+def _abstention(val: Part, params: Params, threshold: float) -> Abstention | None:
+    """When not to answer, by validation films."""
+    abstain = params.evaluate.abstain
+    if abstain.by == "nothing":
+        return None
+    low, high = choose_band(abstain.by, abstain.wanted, val.scored, threshold)
+    rule = f"{abstain.by} of {abstain.wanted:g} on validation films"
+    return Abstention(low=low, high=high, unfamiliar=abstain.unfamiliar, rule=rule)
+
+
+def _abstained(decision: Decision, test: Part, images: np.ndarray, familiarity: Familiarity) -> pd.DataFrame | None:
+    """What not to answer gains on test films (see `coverage_table`)."""
+    if not (abstention := decision.abstention):
+        return None
+    unlike = [abstention.unfamiliar and bool(familiarity.remark_on(images[row])) for row in test.films["image"]]
+    return coverage_table(test.scored, decision.threshold, np.array(unlike), (abstention.low, abstention.high))
+
+
 def _operating_point(val: Part, test: Part, params: Params) -> tuple[float, pd.DataFrame]:
     """The threshold, from validation films alone, and the table of what each choice gives."""
     settings = params.evaluate
@@ -119,33 +142,3 @@ def _operating_point(val: Part, test: Part, params: Params) -> tuple[float, pd.D
     films = val.stressed if settings.stressed else val.scored
     choices = compare_choices(val.scored, val.stressed, test.scored, wanted)
     return choosing(settings.threshold, films, wanted).threshold, choices
-
-
-def _table(part: Part, name: str, names: list[str], threshold: float) -> pd.DataFrame:
-    """The films with the calibrated `probability` of pneumonia and the class that is `predicted`; with more than two
-    classes, also with the probability of each.
-    """
-    told = ["image", "file", "patient", "label", "class"] + ["site"] * ("site" in part.films)
-    films = part.films[told].assign(part=name, probability=part.probability)
-    if len(names) > 2:
-        films = films.assign(**{f"probability_{each}": part.probabilities[:, n] for n, each in enumerate(names)})
-    return films.assign(predicted=np.array(names)[predict_classes(part.probabilities, threshold, part.healthy)])
-
-
-def _intervals(part: Part, name: str, names: list[str], threshold: float, draws: int) -> pd.DataFrame:
-    """The metrics of the films, of classes `names`, with their intervals (see `parts.intervals_of`)."""
-    predicted = predict_classes(part.probabilities, threshold, part.healthy)
-
-    def table_by(groups: np.ndarray) -> pd.DataFrame:
-        table = intervals(part.sick, part.probability, predicted >= part.healthy, groups, draws)
-        if part.probabilities.shape[1] == 2:
-            return table
-        over_classes = multiclass_intervals(part.truth, part.probabilities, predicted, groups, draws)
-        tables = [table, over_classes.add_prefix("classes/", axis=0)]
-        if pair := subtypes_told_apart(names):
-            tables.append(
-                subtype_intervals(part.truth, part.probabilities, groups, draws).add_prefix(f"{pair}/", axis=0)
-            )
-        return pd.concat(tables)
-
-    return intervals_of(part, name, table_by)

@@ -1,6 +1,7 @@
 """The probability from which a film is predicted to show pneumonia: chosen on validation films, then frozen."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,11 +70,35 @@ def choose_cross_fitted(rule: Rule, films: Scored, wanted: Wanted, seed: int = 0
     Sensitivity and specificity are measured on the films held out of each choice, so the choice does not flatter them.
     If a class has too few patients for two folds, the result is that of `choose`.
     """
+    thresholds, predicted = [], []
+    for threshold, held_out in _choices_without(rule, films, wanted, seed):
+        thresholds.append(threshold)
+        predicted.append((films.sick[held_out], films.probability[held_out] >= threshold))
+    if not thresholds:
+        return choose(rule, films, wanted)
+    sick, positive = (np.concatenate(each) for each in zip(*predicted, strict=True))
+    return Choice(float(np.median(thresholds)), *_rates(sick, positive))
+
+
+def cross_fitted_calls(rule: Rule, films: Scored, wanted: Wanted, seed: int = 0) -> np.ndarray:
+    """In which share of the choices made without it each film is called sick, float (N,): see `choose_cross_fitted`.
+
+    If a class has too few patients for two folds, it is by the one choice made with all.
+    """
+    called, choices = np.zeros(len(films.sick)), np.zeros(len(films.sick))
+    for threshold, held_out in _choices_without(rule, films, wanted, seed):
+        called[held_out] += films.probability[held_out] >= threshold
+        choices[held_out] += 1
+    by_all = films.probability >= choose(rule, films, wanted).threshold
+    return np.where(choices > 0, called / np.maximum(choices, 1), by_all)
+
+
+def _choices_without(rule: Rule, films: Scored, wanted: Wanted, seed: int) -> Iterator[tuple[float, np.ndarray]]:
+    """The threshold that is chosen without each fold of the patients, and the rows of that fold, `REPEATS` times."""
     fewest = min(len(set(films.patients[films.sick == kind])) for kind in (0, 1))
     folds = min(FOLDS, fewest)
     if folds < 2:
-        return choose(rule, films, wanted)
-    thresholds, predicted = [], []
+        return
     for repeat in range(REPEATS):
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
         with warnings.catch_warnings():
@@ -81,13 +106,8 @@ def choose_cross_fitted(rule: Rule, films: Scored, wanted: Wanted, seed: int = 0
             splits = list(splitter.split(films.probability, films.sick, films.patients))
         for others, held_out in splits:
             kept = Scored(films.sick[others], films.probability[others], films.patients[others])
-            if len(set(kept.sick)) < 2:
-                continue
-            threshold = choose(rule, kept, wanted).threshold
-            thresholds.append(threshold)
-            predicted.append((films.sick[held_out], films.probability[held_out] >= threshold))
-    sick, positive = (np.concatenate(each) for each in zip(*predicted, strict=True))
-    return Choice(float(np.median(thresholds)), *_rates(sick, positive))
+            if len(set(kept.sick)) == 2:
+                yield choose(rule, kept, wanted).threshold, held_out
 
 
 def compare_choices(val: Scored, stressed: Scored, test: Scored, wanted: Wanted) -> pd.DataFrame:

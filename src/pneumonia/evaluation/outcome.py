@@ -1,6 +1,6 @@
 """What an evaluation gives, for the report, the card and the registry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -23,3 +23,5 @@ class Evaluation:
     """How well calibrated each part is, before and after temperature scaling."""
     findings: list[str]
     """The shortcuts that were found, in words."""
+    stressed: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """What is left of the test films' score under each stress, at the operating point (see `shortcuts`)."""

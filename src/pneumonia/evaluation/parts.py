@@ -55,6 +55,11 @@ class Part:
         return Scored(np.tile(self.sick, len(kept)), probability, np.tile(self.scored.patients, len(kept)))
 
 
+def classifier_in(model: keras.Model) -> keras.Model:
+    """The network that gives a film's probabilities alone: `model`, or the classifier in a localiser."""
+    return model if len(model.outputs) == 1 else keras.Model(model.inputs, model.outputs[-1], name=model.name)
+
+
 def probabilities_of(model: keras.Model, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The network's probabilities, float64 (N, C), for films `rows` of `images`; with two classes, of both."""
     predicted = np.asarray(model.predict(FilmBatches(images, rows), verbose=0), "float64")[: len(rows)]
@@ -70,15 +75,29 @@ def predict_parts(
     raw = {part: probabilities_of(model, images, rows) for part, (rows, _, _) in read.items()}
     temperature = fit_temperature(read["val"][1], raw["val"])
 
+    def ask(films: np.ndarray) -> np.ndarray:
+        return probabilities_of(model, films, np.arange(len(films)))
+
     parts = {}
     for part, (rows, truth, films) in read.items():
-        probabilities, pixels = scale(raw[part], temperature), images[rows]
-        altered = {"as it is": probability_of_pneumonia(probabilities, healthy)}
-        for name, alter in (WITHOUT_LUNGS | STRESSES).items():
-            predicted = probabilities_of(model, np.stack([alter(film) for film in pixels]), np.arange(len(pixels)))
-            altered[name] = probability_of_pneumonia(scale(predicted, temperature), healthy)
+        altered = alter_and_ask(ask, images[rows], temperature, healthy)
+        probabilities = scale(raw[part], temperature)
+        altered = {"as it is": probability_of_pneumonia(probabilities, healthy)} | altered
         parts[part] = Part(films, healthy, truth, raw[part], probabilities, altered)
     return parts, temperature
+
+
+def alter_and_ask(
+    ask: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray, temperature: float, healthy: int
+) -> dict[str, np.ndarray]:
+    """The probability of pneumonia, scaled, float (N,), of films, uint8 (N, S, S), for each alteration of them.
+
+    `ask` gives a network's probabilities, float64 (N, C), for films, uint8 (N, S, S).
+    """
+    return {
+        name: probability_of_pneumonia(scale(ask(np.stack([alter(film) for film in pixels])), temperature), healthy)
+        for name, alter in (WITHOUT_LUNGS | STRESSES).items()
+    }
 
 
 def intervals_of(part: Part, name: str, metrics: Callable[[np.ndarray], pd.DataFrame]) -> pd.DataFrame:

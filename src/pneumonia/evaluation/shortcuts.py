@@ -53,6 +53,19 @@ def nothing_learned(reports: dict[str, pd.DataFrame]) -> list[str]:
     ]
 
 
+def stressed_rates(altered: dict[str, np.ndarray], sick: np.ndarray, threshold: float) -> pd.DataFrame:
+    """What is left of a score under each of `STRESSES`, and as it is: `films`, `roc_auc`, `sensitivity`, `specificity`.
+
+    The last two are at the `threshold`; the other arguments are as in `shortcut_report`.
+    """
+    rows = []
+    for name in ("as it is", *STRESSES):
+        called = altered[name] >= threshold
+        auc = float(roc_auc_score(sick, altered[name]))
+        rows.append((name, auc, float(called[sick == 1].mean()), float((~called[sick == 0]).mean())))
+    return pd.DataFrame(rows, columns=["films", "roc_auc", "sensitivity", "specificity"])
+
+
 def findings(report: pd.DataFrame) -> list[str]:
     """A sentence for each alteration without the lungs that leaves the model too much of a score (see `SUSPICIOUS`)."""
     tells = (report["low"] > SUSPICIOUS) | (report["high"] < 1 - SUSPICIOUS)  # ranked the wrong way round too

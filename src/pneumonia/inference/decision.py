@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pneumonia.annotations.labels import class_sets, count_healthy
-from pneumonia.errors import UserError
+from pneumonia.errors import UserError, few
 from pneumonia.inference.postprocessing import Postprocessing
 from pneumonia.outputs import whole_file
 
@@ -19,6 +19,39 @@ class Localization(BaseModel):
     head: str
     """The name of the network whose `HEAD` reads the map."""
     postprocessing: Postprocessing
+
+
+UNCERTAIN = "uncertain"
+"""The label of a film that is not answered."""
+
+
+class Abstention(BaseModel):
+    """Which films are not answered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    low: float = Field(ge=0, le=1)
+    """The least calibrated probability of pneumonia that is uncertain."""
+    high: float = Field(ge=0, le=1)
+    """The least above it that is not."""
+    unfamiliar: bool
+    """Whether a film unlike the training films is uncertain too."""
+    rule: str
+    """How the band was chosen."""
+
+    def is_uncertain(self, probability: float, remark: str) -> bool:
+        """Whether a film is not answered; `remark` is that on an unfamiliar one."""
+        return self.low <= probability < self.high or (self.unfamiliar and bool(remark))
+
+
+class OfSite(BaseModel):
+    """What is decided otherwise for films of one site: by the same network, with another temperature and threshold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    temperature: float = Field(gt=0)
+    threshold: float = Field(ge=0, le=1)
+    rule: str
 
 
 class Decision(BaseModel):
@@ -41,6 +74,10 @@ class Decision(BaseModel):
     """How the threshold was chosen."""
     localization: Localization | None = None
     """Given for the task `localize` alone."""
+    abstention: Abstention | None = None
+    """When not to answer; none where every film is answered."""
+    sites: dict[str, OfSite] | None = None
+    """The decisions of other sites, by their names."""
     notice: str | None = None
     """What whoever uses the network is told as it is loaded: one line, or none."""
 
@@ -48,6 +85,21 @@ class Decision(BaseModel):
     def healthy(self) -> int:
         """The number of classes without pneumonia, which come first."""
         return count_healthy(self.classes)
+
+    def with_site(self, site: str, of_site: OfSite) -> Self:
+        """The decision with that of a site beside those that it has."""
+        return self.model_copy(update={"sites": {**(self.sites or {}), site: of_site}})
+
+    def at(self, site: str) -> Self:
+        """The decision for films of `site`, which has no band of its own: the one that there is was chosen elsewhere.
+
+        Raises:
+            UserError: there is none.
+        """
+        sites = self.sites or {}
+        if site not in sites:
+            raise UserError(f"site is {site[:60]!r}; this version has decisions for {few(sorted(sites))}")
+        return self.model_copy(update={**dict(sites[site]), "abstention": None, "sites": None})
 
     @model_validator(mode="after")
     def _classes_of_the_task(self) -> Self:

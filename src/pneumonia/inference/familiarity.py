@@ -55,9 +55,11 @@ class Familiarity:
 
     def remark(self, film: Radiograph) -> str:
         """Why the film is unlike the training films, in a few words; empty if it is like them."""
-        if film.saturation > MAX_SATURATION:
-            return "a colour picture"
-        small = _reduce(film.pixels)[None]
+        return "a colour picture" if film.saturation > MAX_SATURATION else self.remark_on(film.pixels)
+
+    def remark_on(self, pixels: np.ndarray) -> str:
+        """The `remark` on a grey film, uint8 (H, W)."""
+        small = _reduce(pixels)[None]
         remarks = []
         for value, low, high, (below, above) in zip(_exposure(small)[0], *self.exposure, EXPOSURE_WORDS, strict=True):
             if not low <= value <= high:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pneumonia.annotations.boxes import rescale
 from pneumonia.errors import UserError
-from pneumonia.inference.decision import Decision, Localization
+from pneumonia.inference.decision import UNCERTAIN, Decision, Localization
 from pneumonia.inference.familiarity import Familiarity
 from pneumonia.inference.keras_file import KerasFile
 from pneumonia.inference.network import BATCH, Network
@@ -59,7 +59,8 @@ class Prediction:
     """What the network predicts for a film."""
 
     label: str
-    """The likeliest class with pneumonia if `probability` reaches `threshold`, else the likeliest without."""
+    """The likeliest class with pneumonia if `probability` reaches `threshold`, else the likeliest without; `uncertain`
+    where the decision says not to answer."""
     probability: float
     """The calibrated probability of pneumonia."""
     probabilities: dict[str, float]
@@ -70,6 +71,8 @@ class Prediction:
     """Why the film is unlike the training films; empty if it is like them."""
     boxes: tuple[Detection, ...] | None = None
     """Where a localiser sees opacities, the most confident first; None from other networks."""
+    uncertain: tuple[float, float] | None = None
+    """From and up to which probability a film is uncertain; None where the decision has every film answered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +152,14 @@ class Predictor:
             print(decision.notice, file=sys.stderr)
         return cls(network, decision, familiarity, keras_file.model)
 
+    def at(self, site: str) -> Self:
+        """The predictor with the same network that decides for films of `site`.
+
+        Raises:
+            UserError: there is no decision for it.
+        """
+        return type(self)(self.network, self.decision.at(site), self.prepare.familiarity, self.keras_model)
+
     def predict_films(self, films: Sequence[Radiograph]) -> list[Prediction]:
         """The predictions for decoded films, in their order.
 
@@ -221,11 +232,17 @@ class Predictor:
 
     def _prediction(self, row: np.ndarray, remark: str) -> Prediction:
         """The prediction for a film from `row`, its calibrated probabilities, (C,)."""
-        classes, threshold = self.decision.classes, self.decision.threshold
+        classes, threshold, abstention = self.decision.classes, self.decision.threshold, self.decision.abstention
         [number] = predict_classes(row[None], threshold, self.decision.healthy)
         [probability] = probability_of_pneumonia(row[None], self.decision.healthy).tolist()
+        answered = abstention is None or not abstention.is_uncertain(probability, remark)
         return Prediction(
-            classes[number], probability, dict(zip(classes, row.tolist(), strict=True)), threshold, remark
+            classes[number] if answered else UNCERTAIN,
+            probability,
+            dict(zip(classes, row.tolist(), strict=True)),
+            threshold,
+            remark,
+            uncertain=(abstention.low, abstention.high) if abstention else None,
         )
 
 

@@ -101,6 +101,14 @@ class Train(Recipe):
     augmentation: Augmentation
 
 
+class Abstain(Block):
+    """See `evaluation.abstention`."""
+
+    by: Literal["nothing", "accuracy", "coverage"]
+    wanted: Annotated[Number, Field(gt=0, le=1)]
+    unfamiliar: StrictBool
+
+
 class Evaluate(Block):
     """See `evaluation.evaluate`."""
 
@@ -110,6 +118,7 @@ class Evaluate(Block):
     cross_fit: StrictBool
     stressed: StrictBool
     draws: Annotated[StrictInt, Field(ge=200, le=100_000)]
+    abstain: Abstain
 
 
 class Localize(Block):

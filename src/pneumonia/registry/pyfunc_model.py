@@ -31,9 +31,11 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
+from pneumonia.errors import UserError
+from pneumonia.evaluation.home import HOME
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.predictor import DECISION, FILES, MAX_BYTES, TWIN, Prediction, Predictor, boxes_as_json
 from pneumonia.inference.requirements import OF_BOXES, OF_TWIN, READER
@@ -44,6 +46,9 @@ REQUIREMENTS = (*READER, "mlflow-skinny", "pandas", "pyyaml")
 """What the package code in the model imports to predict."""
 OF_KERAS = ("h5py", "keras", "tensorflow")
 """What it imports besides, where there is no twin."""
+
+SITE = "site"
+"""The parameter of a request that says whose films these are, where a version has decisions for several sites."""
 
 OUTPUTS = {
     "label": DataType.string,
@@ -85,12 +90,15 @@ class RadiographModel(PythonModel):
 
         For a localiser `boxes` is JSON, a list of objects with the fields of `predictor.Detection`.
 
+        `params` may name the `SITE`, whose decision is used then.
+
         Raises:
-            RefusedFilm: one that cannot be used.
+            RefusedFilm: one that cannot be used, or a site that there is no decision for.
         """
+        predictor = self._predictor_for((params or {}).get(SITE, ""))
         sources = [_source(number, film) for number, film in enumerate(model_input.iloc[:, 0])]
         rows = []
-        for number, prediction in enumerate(self.predictor.predict_files(sources)):
+        for number, prediction in enumerate(predictor.predict_files(sources)):
             if not isinstance(prediction, Prediction):
                 raise RefusedFilm(f"film {number}: {prediction}")
             columns = {"model_version": self.model_version, **vars(prediction)}
@@ -98,11 +106,17 @@ class RadiographModel(PythonModel):
             rows.append(row if prediction.boxes is None else {**row, "boxes": boxes_as_json(prediction.boxes)})
         return pd.DataFrame(rows)
 
+    def _predictor_for(self, site: str) -> Predictor:
+        try:
+            return self.predictor.at(site) if site else self.predictor
+        except UserError as error:
+            raise RefusedFilm(str(error)) from error
+
 
 def log_radiograph_model(directory: Path, name: str, registered_model_name: str | None = None) -> ModelInfo:
     """Log the predictor in `directory` to the active run, and register it under any name given.
 
-    Of `directory` it takes `predictor.FILES`, and the `TWIN` where it has one.
+    Of `directory` it takes `predictor.FILES`, and the `TWIN` and `home.HOME` where it has them.
 
     The package's code goes with it, so the model works the same after the repository has moved on. Its example is a
     grey ramp, since a film may be a patient's.
@@ -115,7 +129,7 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
     outputs = {**OUTPUTS, **_class_columns(dict.fromkeys(decision.classes, DataType.double))}
     if decision.localization:
         outputs["boxes"] = DataType.string
-    files = [*FILES, *([TWIN] if (directory / TWIN).is_file() else [])]
+    files = [*FILES, *(file for file in (TWIN, HOME) if (directory / file).is_file())]
     with TemporaryDirectory() as copies:  # MLflow takes no links, as which DVC may have the files
         for file in files:
             shutil.copyfile(directory / file, Path(copies) / file)
@@ -127,15 +141,20 @@ def log_radiograph_model(directory: Path, name: str, registered_model_name: str 
             code_paths=[str(code)],
             artifacts={file: str(Path(copies) / file) for file in files},
             input_example=pd.DataFrame({"film": [_ramp(max(decision.image_size, decision.min_size))]}),
-            # The column has no name there, so that a bare list of films will do as well as a table.
-            signature=ModelSignature(
-                Schema([ColSpec(DataType.string)]),
-                Schema([ColSpec(kind, column) for column, kind in outputs.items()]),
-            ),
+            signature=_signature(outputs, has_sites=bool(decision.sites)),
             # Without these MLflow loads the model again to find them, in a process of its own: half a minute.
             pip_requirements=[f"{each}=={importlib.metadata.version(each)}" for each in _requirements(decision, files)],
             registered_model_name=registered_model_name,
         )
+
+
+def _signature(outputs: dict[str, DataType], has_sites: bool) -> ModelSignature:
+    # The column has no name there, so that a bare list of films will do as well as a table.
+    films = Schema([ColSpec(DataType.string)])
+    rows = Schema([ColSpec(kind, column) for column, kind in outputs.items()])
+    if not has_sites:
+        return ModelSignature(films, rows)
+    return ModelSignature(films, rows, ParamSchema([ParamSpec(SITE, DataType.string, "")]))
 
 
 def model_version(model: Path) -> str:

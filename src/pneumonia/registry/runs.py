@@ -44,7 +44,7 @@ def start_run(params: Params, data: Path) -> Iterator[Run]:
     """
     experiment_name = os.environ.get("DVC_EXP_NAME")
     name = f"{params.model}-{params.dataset}-{params.task}" + (f" {experiment_name}" if experiment_name else "")
-    with _until_the_end(mlflow.start_run(run_name=name, tags=_tags(params))) as run:
+    with run_until_the_end(mlflow.start_run(run_name=name, tags=_tags(params))) as run:
         mlflow.log_params(_flat_params(params))
         split = pd.read_csv(data / "split.csv", dtype={"patient": str}, keep_default_na=False)
         digest = fingerprint([data / "clean" / "images.npy", data / "split.csv"])
@@ -64,14 +64,14 @@ def resume_run(run_id: str, rows: list[dict[str, float]], params: Params, data: 
     is_open = _is_open(run_id)
     if not is_open:
         log.warning("run %s cannot be gone on with, so this is a new one", run_id)
-    with _go_on(run_id) if is_open else start_run(params, data) as run:
+    with go_on(run_id) if is_open else start_run(params, data) as run:
         log_missing_epochs(run.info.run_id, rows)
         mlflow.set_tag("pneumonia.resumed_after_epoch", int(rows[-1]["epoch"]))
         yield run
 
 
 @contextmanager
-def _until_the_end(run: Run) -> Iterator[Run]:
+def run_until_the_end(run: Run) -> Iterator[Run]:
     """End an active run with the block, as failed where an exception leaves it, whatever the store says."""
     try:
         mlflow.set_tag(PROCESS, this_process())
@@ -94,9 +94,10 @@ def _is_open(run_id: str) -> bool:
 
 
 @contextmanager
-def _go_on(run_id: str) -> Iterator[Run]:
+def go_on(run_id: str) -> Iterator[Run]:
+    """Continue a run for the block."""
     refuse_foreign(MlflowClient().get_run(run_id).info.artifact_uri, mlflow.get_tracking_uri())
-    with _until_the_end(mlflow.start_run(run_id=run_id)) as run:
+    with run_until_the_end(mlflow.start_run(run_id=run_id)) as run:
         yield run
 
 
@@ -113,7 +114,7 @@ def continue_run(
     runs = _runs_that_trained(model, params)
     for run in runs:
         if FINISHED not in run.data.tags:
-            with _go_on(run.info.run_id) as continued:
+            with go_on(run.info.run_id) as continued:
                 yield continued
             return
     why_anew = "its evaluation was complete" if runs else "it was not in this store"

@@ -15,6 +15,7 @@ from pneumonia.evaluation.comparison import TABLES, Predictions, compare
 from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.params.load import Params
 from pneumonia.registry.address import existing_store
+from pneumonia.registry.carried_home import add_home
 from pneumonia.registry.finding import find_model, find_version
 from pneumonia.registry.ghosts import mark_undecided_versions
 from pneumonia.registry.pyfunc_model import log_radiograph_model
@@ -36,11 +37,11 @@ def register(params: Params, evaluation: Evaluation, card: str, data: Path, mode
     """Log the classifier in `models` to the active run, register it as `pneumonia-<task>`, and give it its alias.
 
     It carries the network's twin in ONNX, checked on the validation films; where it can carry none, its tag `onnx` has
-    the reason. Returns the decision and its reason, which is also a tag of the version; `card` is its description. It
-    becomes champion only if it is better than chance on validation films. Then it does so where there is none, or where
-    the champion knew generated films only and this one real ones. On the same validation films it becomes champion if
-    the 95 % interval of the paired difference in AUC (for localisers, in mean average precision) is above 0. Else it
-    becomes challenger.
+    the reason. It also carries what tells films that it has seen from others (see `evaluation.home`). Returns the
+    decision and its reason, which is also a tag of the version; `card` is its description. It becomes champion only if
+    it is better than chance on validation films. Then it does so where there is none, or where the champion knew
+    generated films only and this one real ones. On the same validation films it becomes champion if the 95 % interval
+    of the paired difference in AUC (for localisers, in mean average precision) is above 0. Else it becomes challenger.
     """
     # Here, since it imports Keras, which all else in this module does without.
     from pneumonia.registry.carried_twin import add_twin
@@ -48,6 +49,7 @@ def register(params: Params, evaluation: Evaluation, card: str, data: Path, mode
     name = f"pneumonia-{params.task}"
     with TemporaryDirectory() as directory:
         twin = add_twin(models, data, Path(directory))
+        add_home(params.dataset, evaluation, data, Path(directory))
         logged = log_radiograph_model(Path(directory), "model", registered_model_name=name)
     client, version = MlflowClient(), str(logged.registered_model_version)
     client.update_model_version(name, version, description=card)

@@ -13,9 +13,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,6 +26,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from pneumonia.inference.decision import Abstention
 from pneumonia.models.resnet import network as resnet
 from pneumonia.params.load import load_params
 
@@ -32,14 +36,15 @@ from ...small_classifier import decision, png, register_classifier, thorax, writ
 REAL_FILMS = Path(__file__).parents[3] / ".." / "shared" / "data" / "chest_xray" / "test"
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory) -> str:
-    """The address of a page for a registered residual network."""
-    folder = tmp_path_factory.mktemp("app")
+def resnet_of(folder: Path) -> keras.Model:
+    """A small residual network, untrained."""
     params = load_params(write_params(folder / "params.yaml", {}))
-    network = resnet.build(params.models.resnet, 64, 1, None)
-    models = write_classifier(folder / "models", network, decision(threshold=0.4))
-    store = register_classifier(folder, models)
+    return resnet.build(params.models.resnet, 64, 1, None)
+
+
+@contextmanager
+def served(store: str, folder: Path) -> Iterator[str]:
+    """The address of a page for the champion in `store`, which runs in `folder`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -57,6 +62,15 @@ def page(tmp_path_factory) -> str:
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Iterator[str]:
+    """The address of a page for a registered residual network."""
+    folder = tmp_path_factory.mktemp("app")
+    models = write_classifier(folder / "models", resnet_of(folder), decision(threshold=0.4))
+    with served(register_classifier(folder, models), folder) as address:
+        yield address
 
 
 def ask(page: str, data: bytes) -> tuple[int, dict]:
@@ -95,6 +109,22 @@ def test_a_port_in_use_is_one_line(page, tmp_path):
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert said.returncode == 1
     assert "cannot be had (Address already in use); --port may be another" in said.stderr.splitlines()[-1]
+
+
+def test_in_a_browser_a_film_that_is_not_answered_is_uncertain_and_the_band_is_told(browser, tmp_path):
+    band = Abstention(low=0.0, high=1.0, unfamiliar=False, rule="by hand")
+    directory = write_classifier(
+        tmp_path / "models", resnet_of(tmp_path), decision().model_copy(update={"abstention": band})
+    )
+    film = tmp_path / "film.png"
+    film.write_bytes(png(thorax(1)))
+    with served(register_classifier(tmp_path, directory), tmp_path) as address:
+        browser.get(address)
+        browser.find_element(By.ID, "file").send_keys(str(film))
+        label = browser.find_element(By.ID, "label")
+        WebDriverWait(browser, 30).until(lambda _: label.text)
+        assert label.text == "uncertain"
+        assert "uncertain from 0.0\u00a0% up to 100.0\u00a0%" in browser.find_element(By.ID, "probability").text
 
 
 @pytest.fixture

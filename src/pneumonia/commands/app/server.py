@@ -31,6 +31,8 @@ from pneumonia.radiographs.radiograph import UnreadableRadiograph
 from pneumonia.radiographs.read import read_radiograph
 from pneumonia.registry.version_files import name_in, registered_model
 
+Said = str | float | tuple[float, float]
+
 LONGEST_SIDE = 1024
 """The longest side of the pictures that are shown, in pixels."""
 
@@ -59,8 +61,9 @@ def serve(address: str, port: int) -> None:
 def make_app(predictor: Predictor, model: str) -> FastAPI:
     """The page at `/`; `/answer` takes the bytes of a film and gives JSON.
 
-    Its keys: `label`, `probability`, `threshold` and `remark` (see `predictor.Prediction`), `model` as given here,
-    `notice`, what its decision has for its users, `film` and `overlay` (see `overlay.show_evidence`) as PNG in base64,
+    Its keys: `label`, `probability`, `threshold` and `remark` (see `predictor.Prediction`), `uncertain` where the
+    decision has a film not answered, `model` as given here, `notice`, what its decision has for its users, `film` and
+    `overlay` (see `overlay.show_evidence`) as PNG in base64,
     and `evidence`, what the overlay shows, or why it shows the film alone. With `?evidence=false` it has neither of the
     last two, which may take seconds the first time. Else `detail` has the reason. A film that
     cannot be used gets status 400, one from the page of another site 403, one that does not arrive in time 408, one
@@ -76,7 +79,7 @@ def make_app(predictor: Predictor, model: str) -> FastAPI:
         return PAGE
 
     @app.post("/answer", dependencies=[Depends(_refuse_other_sites)])  # the address that programs know
-    async def predict(request: Request, evidence: bool = True) -> dict[str, str | float]:
+    async def predict(request: Request, evidence: bool = True) -> dict[str, Said]:
         async with turn:
             data = await read_at_most(request, MAX_BYTES)
             try:
@@ -127,17 +130,18 @@ async def _refuse_other_sites(request: Request) -> None:
         raise HTTPException(403, f"sent by the page of another site ({origin or site}), which may not ask")
 
 
-def _predict(predictor: Predictor, model: str, data: bytes, with_evidence: bool) -> dict[str, str | float]:
+def _predict(predictor: Predictor, model: str, data: bytes, with_evidence: bool) -> dict[str, Said]:
     film = read_radiograph(data)
     [prediction] = predictor.predict_films([film])
     shown = Image.fromarray(film.pixels)
     shown.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     pixels = np.asarray(shown)
-    answer: dict[str, str | float] = {
+    answer: dict[str, Said] = {
         "label": prediction.label,
         "probability": prediction.probability,
         "threshold": prediction.threshold,
         "remark": prediction.remark,
+        **({"uncertain": prediction.uncertain} if prediction.uncertain else {}),
         "model": model,
         "notice": predictor.decision.notice or "",
         "film": _png(pixels),

@@ -44,4 +44,6 @@ def said(prediction: Prediction) -> dict[str, Any]:
     """What a prediction says, as JSON has it: its fields, a localiser's boxes as objects."""
     fields = asdict(prediction)
     fields.pop("boxes")
+    if prediction.uncertain is None:
+        fields.pop("uncertain")
     return fields if prediction.boxes is None else {**fields, "boxes": [box._asdict() for box in prediction.boxes]}

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix, log_loss, roc_auc_score
 
 from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
+from pneumonia.evaluation.abstention import plot_coverage
 from pneumonia.evaluation.calibration import (
     brier_score,
     expected_calibration_error,
@@ -76,7 +77,7 @@ def write_curves(parts: dict[str, Part], names: list[str], threshold: float, dir
 
 def write_encoding(parts: dict[str, Part], data: Path, directory: Path) -> None:
     """Write how well the encoding tells pneumonia, and beside it the model."""
-    index, split = _read(data / "clean" / "index.csv"), _read(data / "split.csv")
+    index, split = read_films(data / "clean" / "index.csv"), read_films(data / "split.csv")
     table = encoding_report(index.merge(split[["file", "class", "part"]], on="file"))
     of_model = {name: float(roc_auc_score(part.sick, part.probability)) for name, part in parts.items()}
     table.loc[len(table)] = {"property": "the model, for comparison", "train": np.nan, **of_model}
@@ -95,9 +96,14 @@ def write_alterations(parts: dict[str, Part], images: np.ndarray, draws: int, di
     return nothing_learned(reports) or findings(reports["test"])
 
 
-def write_groups(test: pd.DataFrame, data: Path, directory: Path) -> None:
-    """Write how the test films fare in each group."""
-    facts = _read(data / "clean" / "index.csv")
+def write_abstention(table: pd.DataFrame, directory: Path) -> None:
+    """Write a `coverage_table`, and its curves."""
+    table.to_csv(directory / "abstention.csv", index=False)
+    save_picture(plot_coverage(table), directory / "abstention.png")
+
+
+def write_groups(test: pd.DataFrame, facts: pd.DataFrame, directory: Path) -> None:
+    """Write how the test films fare in each group; `facts` has what `group_films` takes for each of them."""
     facts = facts.set_index("file").loc[test["file"]].reset_index()
     sick, predicted = (~test[column].isin(WITHOUT_PNEUMONIA).to_numpy() for column in ("class", "predicted"))
     right = (test["class"] == test["predicted"]).to_numpy()
@@ -124,7 +130,7 @@ def write_receptive_field(model: keras.Model, images: np.ndarray, rows: np.ndarr
     save_picture(plot_receptive_field(table, effective, films[0, ..., 0]), directory / "receptive_field.png")
 
 
-def _read(table: Path) -> pd.DataFrame:
+def read_films(table: Path) -> pd.DataFrame:
     """`index.csv` or `split.csv`: a patient's name may look like a number, and a missing one must not become NaN."""
     return pd.read_csv(table, dtype={"patient": str, "file": str}, keep_default_na=False)
 

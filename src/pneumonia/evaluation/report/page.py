@@ -1,34 +1,28 @@
 """One page for a run: `report.html`, with everything in it, to be read offline."""
 
-import base64
-import math
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from pneumonia.evaluation.outcome import Evaluation
+from pneumonia.evaluation.report.layout import HEADLINES, Page, Section, headlines_of, pictures_in
 from pneumonia.evaluation.shortcuts import SUSPICIOUS
+from pneumonia.inference.decision import Decision
 from pneumonia.params.load import Params
 
-HEADLINES = {"roc_auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity", "accuracy": "accuracy"}
 LOCALISER_HEADLINES = {"boxes/map": "mean average precision", "boxes/ap_50": "AP at IoU 0.5"}
 """The further headlines of a localiser."""
 BOXES = "boxes/"
 """What the names of a localiser's metrics begin with."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """What stands under a heading: words, tables with their captions, and pictures by name, as base64 of PNG."""
-
-    title: str
-    text: str = ""
-    tables: list[tuple[str, pd.DataFrame]] = field(default_factory=list)
-    pictures: list[tuple[str, str]] = field(default_factory=list)
+ABOUT_HEADLINES = (
+    "On the test films, which nothing was chosen on. Below each metric is its 95 % interval by bootstrap over patients."
+)
+NO_SHORTCUT = (
+    "Nothing speaks clearly for a shortcut: without the lungs the interval of the AUC reaches down to "
+    f"{SUSPICIOUS} or less."
+)
 
 
 def render_report(
@@ -38,34 +32,33 @@ def render_report(
 
     `facts` are those of the training (`models/training.json`), `data` holds `split.csv`.
     """
-    loader = PackageLoader("pneumonia.evaluation.report", ".")
-    environment = Environment(loader=loader, autoescape=select_autoescape(["j2"]))
-    environment.filters["cell"] = _cell
-    test = evaluation.intervals[evaluation.intervals["part"] == "test"].set_index("metric")
-    headlines = [
-        (shown, f"{test.at[name, 'value']:.3f}", f"{test.at[name, 'low']:.3f} to {test.at[name, 'high']:.3f}")
-        for name, shown in (HEADLINES | LOCALISER_HEADLINES).items()
-        if name in test.index
-    ]
-    return environment.get_template("report.html.j2").render(
+    return Page(
         title=f"{params.model} on {params.dataset}, {params.task}",
         subtitle=f"Trained in {facts['precision']}; first weights: {facts['weights']}",
-        headlines=headlines,
+        headlines=headlines_of(
+            evaluation.intervals[evaluation.intervals["part"] == "test"], HEADLINES | LOCALISER_HEADLINES
+        ),
+        about_headlines=ABOUT_HEADLINES,
         findings=evaluation.findings,
-        suspicious=SUSPICIOUS,
+        without_findings=NO_SHORTCUT,
         sections=_sections(evaluation, facts, data, reports, folder),
-        params=yaml.safe_dump(_used(params), sort_keys=False),
-    )
+        details=(
+            "Parameters",
+            "what was used of params.yaml",
+            yaml.safe_dump(_used(params), sort_keys=False),
+        ),
+    ).render()
 
 
 def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports: Path, folder: Path) -> list[Section]:
     return [
         _data(data, reports),
         _training(facts, reports, folder),
-        _metrics(evaluation, folder),
+        metrics_section(evaluation.intervals, folder),
         *([_boxes(evaluation, folder)] if evaluation.decision.localization else []),
         *_sites(folder),
         *_probabilities(evaluation, folder),
+        *([abstention_section(evaluation.decision, folder)] if evaluation.decision.abstention else []),
         *_weaknesses(folder),
     ]
 
@@ -87,7 +80,7 @@ def _data(data: Path, reports: Path) -> Section:
     return Section(
         "Data",
         tables=[("films by part and class", counts.reset_index())],
-        pictures=_pictures(reports / "clean", "samples"),
+        pictures=pictures_in(reports / "clean", "samples"),
     )
 
 
@@ -96,19 +89,22 @@ def _training(facts: dict[str, Any], reports: Path, folder: Path) -> Section:
     return Section(
         "Model and training",
         tables=[("what it is; what it cost is in its MLflow run", what)],
-        pictures=_pictures(folder, "history") + _pictures(reports, "batch") + _pictures(folder, "receptive_field"),
+        pictures=pictures_in(folder, "history")
+        + pictures_in(reports, "batch")
+        + pictures_in(folder, "receptive_field"),
     )
 
 
-def _metrics(evaluation: Evaluation, folder: Path) -> Section:
-    of_boxes = evaluation.intervals["metric"].str.startswith(BOXES)
+def metrics_section(intervals: pd.DataFrame, folder: Path) -> Section:
+    """The metrics with their intervals, and the curves and confusion matrices that are in `folder`."""
+    of_boxes = intervals["metric"].str.startswith(BOXES)
     curves = sorted(path.stem for path in folder.glob("curves*.png"))
     return Section(
         "How good, and how sure that is",
         "Intervals of 95 %, by bootstrap over patients (low, high) and over images. Classes are "
         "predicted at the operating point.",
-        tables=[("", evaluation.intervals[~of_boxes])],
-        pictures=_pictures(folder, *curves, "confusion_test", "confusion_val"),
+        tables=[("", intervals[~of_boxes])],
+        pictures=pictures_in(folder, *curves, "confusion_test", "confusion_val"),
     )
 
 
@@ -149,7 +145,7 @@ def _boxes(evaluation: Evaluation, folder: Path) -> Section:
                 pd.read_csv(folder / "baselines.csv"),
             ),
         ],
-        pictures=_pictures(folder, "boxes", "froc", "tuning"),
+        pictures=pictures_in(folder, "boxes", "froc", "tuning"),
     )
 
 
@@ -170,9 +166,26 @@ def _probabilities(evaluation: Evaluation, folder: Path) -> list[Section]:
             "Calibration",
             f"Temperature {decision.temperature:.3f}, fitted on validation films (above 1: the network was too sure).",
             tables=[("before and after", evaluation.calibration)],
-            pictures=_pictures(folder, "reliability"),
+            pictures=pictures_in(folder, "reliability"),
         ),
     ]
+
+
+def abstention_section(decision: Decision, folder: Path) -> Section:
+    """What not to answer gains, and what the decision says of it."""
+    decided = "Every film is answered (evaluate.abstain)."
+    if abstention := decision.abstention:
+        unlike = ", and so is a film unlike the training films" if abstention.unfamiliar else ""
+        decided = (
+            f"A film is uncertain from a probability of {abstention.low:.3f} up to {abstention.high:.3f} "
+            f"({abstention.rule}){unlike}: the row “as decided”, the points."
+        )
+    return Section(
+        "When not to answer",
+        f"{decided} In the other rows the band is as wide as leaves that share of these films to be answered.",
+        tables=[("of the answers, with intervals by bootstrap over patients", pd.read_csv(folder / "abstention.csv"))],
+        pictures=pictures_in(folder, "abstention"),
+    )
 
 
 def _weaknesses(folder: Path) -> list[Section]:
@@ -188,25 +201,13 @@ def _weaknesses(folder: Path) -> list[Section]:
                 ("AUC of the model on altered test films", pd.read_csv(folder / "alterations_test.csv")),
                 ("AUC of the model on altered validation films", pd.read_csv(folder / "alterations_val.csv")),
             ],
-            pictures=_pictures(folder, "alterations"),
+            pictures=pictures_in(folder, "alterations"),
         ),
         Section(
             "Where it fails",
             "The share of test films that is predicted right (of several subtypes the right one), by group, with its "
             "interval; “predicted_sick” are those predicted to show pneumonia of any subtype.",
             tables=[("", pd.read_csv(folder / "groups_test.csv"))],
-            pictures=_pictures(folder, "errors"),
+            pictures=pictures_in(folder, "errors"),
         ),
     ]
-
-
-def _pictures(folder: Path, *names: str) -> list[tuple[str, str]]:
-    """The pictures that are there: a network whose units are all dead has no receptive field."""
-    files = [folder / f"{name}.png" for name in names]
-    return [(file.stem, base64.b64encode(file.read_bytes()).decode()) for file in files if file.is_file()]
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.3f}"
-    return str(value)

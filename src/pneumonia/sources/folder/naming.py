@@ -13,6 +13,8 @@ CLASSES = {
     "bacteria": "bacterial",
     "viral": "viral",
     "virus": "viral",
+    "opacity": "opacity",
+    "not_normal": "not_normal",
 }
 """What a class may be called, in upper or lower case, and the label that it means."""
 

@@ -26,7 +26,7 @@ from pneumonia.sources.folder.table_films import films_in_table
 from pneumonia.sources.shared.copying import copy_films, find_all_films
 from pneumonia.sources.shared.raw import Film, write_index
 
-__all__ = ["Settings", "collect", "fetch"]
+__all__ = ["Settings", "collect", "fetch", "settings_for"]
 
 PLACEHOLDER_SHARE, PLACEHOLDER_FILMS = 0.1, 20
 """A patient with more films than this share and this number is suspect: anonymisers write one PatientID into all."""
@@ -57,6 +57,13 @@ def fetch(settings: Settings, directory: Path, compute: Compute) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     source = {"name": "folder", "path": settings.path, "licence": "the owner's", "ignored": found.ignored}
     write_index(directory, list(found.films.values()), source | {"warnings": found.warnings})
+
+
+def settings_for(place: Path, settings: Settings) -> Settings:
+    """The `settings` for the films of another place: a folder, or a table beside films."""
+    if place.is_file():
+        return settings.model_copy(update={"path": str(place.resolve().parent), "table": place.name})
+    return settings.model_copy(update={"path": str(place.resolve())})
 
 
 def collect(settings: Settings) -> Collection:

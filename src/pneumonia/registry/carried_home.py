@@ -1,0 +1,54 @@
+"""What a registered version carries of the place that it is from (see `evaluation.home`)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
+from pneumonia.evaluation.film_measures import film_measures
+from pneumonia.evaluation.home import HOME, QUANTILES, SALT_CHECK, Home, Measured, Stressed
+from pneumonia.evaluation.outcome import Evaluation
+from pneumonia.inference.familiarity import Familiarity
+from pneumonia.inference.predictor import FAMILIARITY
+from pneumonia.preparation.packed.films import open_images
+from pneumonia.preparation.packed.recognition import film_hashes
+from pneumonia.radiographs.deidentification import pseudonym
+
+MEASURED = 2000
+"""The most training films that are measured; all are hashed."""
+
+
+def add_home(dataset: str, evaluation: Evaluation, data: Path, directory: Path) -> None:
+    """Write `home.json` into `directory`, which has the files of a predictor. `data` holds `clean` and `split.csv`."""
+    images = open_images(data / "clean")
+    facts = pd.read_csv(data / "clean" / "index.csv", dtype={"patient": str, "file": str}, keep_default_na=False)
+    films = pd.read_csv(data / "split.csv", dtype={"patient": str, "file": str}, keep_default_na=False)
+    of_part = {part: films[films["part"] == part] for part in ("train", "val", "test")}
+    seen = films[films["part"] != "test"]
+    familiarity = Familiarity.load(directory / FAMILIARITY)
+    rows = evaluation.intervals[evaluation.intervals["part"] == "test"]
+    measured = of_part["train"].iloc[:: max(1, len(of_part["train"]) // MEASURED)]
+    Home(
+        dataset=dataset,
+        films=sorted(film_hashes(images[seen["image"].to_numpy()])),
+        patients=sorted(map(pseudonym, set(seen["patient"]))),
+        salt=pseudonym(SALT_CHECK),
+        test={row.metric: Measured(value=row.value, low=row.low, high=row.high) for row in rows.itertuples()},
+        stresses={
+            row.films: Stressed(roc_auc=row.roc_auc, sensitivity=row.sensitivity, specificity=row.specificity)
+            for row in evaluation.stressed.itertuples()
+        },
+        share_sick=float((~of_part["val"]["class"].isin(WITHOUT_PNEUMONIA)).mean()),
+        unfamiliar=float(np.mean([bool(familiarity.remark_on(image)) for image in images[of_part["test"]["image"]]])),
+        quantiles=_quantiles(images[measured["image"].to_numpy()], facts.set_index("file").loc[measured["file"]]),
+        views=facts.loc[facts["view"] != "", "view"].value_counts(normalize=True).to_dict() if "view" in facts else {},
+    ).save(directory / HOME)
+
+
+def _quantiles(images: np.ndarray, facts: pd.DataFrame) -> dict[str, list[float]]:
+    table = film_measures(images).assign(side=np.sqrt(facts["width"] * facts["height"]).to_numpy())
+    if "age" in facts:
+        table["age"] = pd.to_numeric(facts["age"], errors="coerce").to_numpy()
+    table = table.dropna(axis="columns", how="all")
+    return {str(name): values.dropna().quantile(list(QUANTILES)).tolist() for name, values in table.items()}
