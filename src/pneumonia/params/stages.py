@@ -1,18 +1,20 @@
 """What the block of each stage in `params.yaml` may hold."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, StrictInt, field_validator
+from pydantic import Field, StrictBool, StrictInt, field_validator, model_validator
 
 from pneumonia.params.blocks import (
     BatchSize,
     Block,
     Epochs,
     Number,
+    PathText,
     Positive,
     Rate,
     Recipe,
+    Seed,
     Share,
     ShareOrAll,
     UpToAMillion,
@@ -55,6 +57,20 @@ class Split(Block):
 
     val_per_class: Positive
     test_fraction: Annotated[Number, Field(gt=0, lt=1)]
+    folds: Annotated[StrictInt, Field(ge=0, le=100)]
+    fold: Annotated[StrictInt, Field(ge=0, le=99)]
+    file: PathText | None
+    corrections: PathText | None
+    seed: Seed | None
+
+    @model_validator(mode="after")
+    def _fold_among_the_folds(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("has folds 1; folds should be 0 (none), or 2 or more")
+        if self.fold >= max(self.folds, 1):
+            may_be = f"0 to {self.folds - 1}" if self.folds else "0 where split.folds is 0"
+            raise ValueError(f"has fold {self.fold}; fold should be {may_be}")
+        return self
 
 
 class Rebalance(Block):

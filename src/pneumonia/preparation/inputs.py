@@ -1,4 +1,4 @@
-"""What lies outside of the project and goes into a run: the user's films and weights, told by their content.
+"""What lies outside of the project and goes into a run: the user's films, weights and tables, told by their content.
 
 DVC sees the paths in params.yaml, which stay the same when the films change. So a stage that always runs writes what is
 there, and stages that use it depend on that. It must cost little where nothing changed: a file is read again only where
@@ -23,7 +23,8 @@ WORDS = ("auto", "imagenet", "random")
 
 
 def write_inputs(params: dict[str, Any], out: Path, state: Path) -> None:
-    """Write `films.json` and `weights.json` into `out`: the SHA-256 of what `params` name, null where that is nothing.
+    """Write the SHA-256 of what `params` name, null where that is nothing, into `out`: `films.json`, `weights.json`,
+    and of the tables for the split `split.json` and `corrections.json`.
 
     `params` is params.yaml as it is, since checking it takes longer than all of this. Mistakes in it are told by the
     stages that use it. `state` is where is kept what was read before.
@@ -33,12 +34,15 @@ def write_inputs(params: dict[str, Any], out: Path, state: Path) -> None:
     """
     known = _read(state)
     seen: Known = {}
-    for name, blocks, chosen, key in (
-        ("films", "datasets", "dataset", "path"),
-        ("weights", "models", "model", "weights"),
+    source = (params.get("datasets") or {}).get(params.get("dataset")) or {}
+    network = (params.get("models") or {}).get(params.get("model")) or {}
+    split = params.get("split") or {}
+    for name, given in (
+        ("films", source.get("path")),
+        ("weights", network.get("weights")),
+        ("split", split.get("file")),
+        ("corrections", split.get("corrections")),
     ):
-        block = (params.get(blocks) or {}).get(params.get(chosen)) or {}
-        given = block.get(key)
         digest = None if given in WORDS else _content(given, known, seen)
         with whole_file(out / f"{name}.json") as partial:
             partial.write_text(json.dumps({"sha256": digest}) + "\n")
