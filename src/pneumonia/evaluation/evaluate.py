@@ -68,7 +68,7 @@ def evaluate(
         write_encoding(parts, data, directory)
         shortcuts = write_alterations(parts, images, params.evaluate.draws, directory)
         test = predictions[predictions["part"] == "test"]
-        write_groups(test, data, directory)
+        write_groups(test, data, params.evaluate.draws, directory)
         if boxes:
             write_boxes(boxes, images, data, directory)
         else:

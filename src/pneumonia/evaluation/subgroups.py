@@ -8,14 +8,17 @@ MOST_SERIES = 12
 """A series is a patient's name without its number; more than so many are names and no series."""
 KNOWN = ("view", "sex")
 """Columns of `index.csv` whose values are groups as they are."""
+OTHERWISE = ("file", "label", "patient", "official_split", "age")
+ENCODING = ("width", "height", "mode", "format", "quality", "bytes", "spacing")
+"""Columns of `index.csv` that are no groups, or that groups are made from; any further one is the user's."""
 
 
 def group_films(films: pd.DataFrame) -> pd.DataFrame:
     """The groups that each film is in, a column each.
 
     `films` has the columns of `data/clean/index.csv` (`label`, `patient`, `width`, `height`, and where the source knows
-    them `view`, `sex` and `age` in years). Sizes and ages are cut into three groups of equally many films. A column in
-    which all films are alike is left out.
+    them `view`, `sex` and `age` in years). Sizes and ages are cut into three groups of equally many films. Any further
+    column of few values, as a site, groups by these. A column in which all films are alike is left out.
     """
     groups = pd.DataFrame({"subtype": films["label"]}, index=films.index)
     series = films["patient"].str.replace(r"\d+(?=\D*$)", "", regex=True)
@@ -24,6 +27,9 @@ def group_films(films: pd.DataFrame) -> pd.DataFrame:
     groups["size"] = _thirds(np.sqrt(films["width"] * films["height"]), "px")
     for name in KNOWN:
         if name in films:
+            groups[name] = films[name]
+    for name in films.columns.difference([*OTHERWISE, *ENCODING, *KNOWN], sort=False):
+        if films[name].nunique() <= MOST_SERIES:
             groups[name] = films[name]
     if "age" in films:
         groups["age"] = _thirds(pd.to_numeric(films["age"], errors="coerce"), "years")

@@ -17,6 +17,7 @@ from pneumonia.evaluation.calibration import (
     reliability_table,
 )
 from pneumonia.evaluation.encoding import encoding_report
+from pneumonia.evaluation.group_gaps import group_gaps
 from pneumonia.evaluation.metrics import SICK, one_against_rest, pr_curve, roc_curve
 from pneumonia.evaluation.parts import Part
 from pneumonia.evaluation.receptive_field import effective_receptive_field, layer_table, plot_receptive_field
@@ -95,13 +96,17 @@ def write_alterations(parts: dict[str, Part], images: np.ndarray, draws: int, di
     return findings(reports["test"])
 
 
-def write_groups(test: pd.DataFrame, data: Path, directory: Path) -> None:
-    """Write how the test films fare in each group."""
+def write_groups(test: pd.DataFrame, data: Path, draws: int, directory: Path) -> None:
+    """Write how the test films fare in each group, and how each group and pair of groups differs from the rest."""
     facts = _read(data / "clean" / "index.csv")
-    facts = facts.set_index("file").loc[test["file"]].reset_index()
+    facts = facts.set_index("file").loc[test["file"]].reset_index().assign(label=test["label"].to_numpy())
+    groups = group_films(facts)
     sick, predicted = (~test[column].isin(WITHOUT_PNEUMONIA).to_numpy() for column in ("class", "predicted"))
     right = (test["class"] == test["predicted"]).to_numpy()
-    metrics_by_group(group_films(facts), sick, predicted, right).to_csv(directory / "groups_test.csv", index=False)
+    metrics_by_group(groups, sick, predicted, right).to_csv(directory / "groups_test.csv", index=False)
+    probability, patients = test["probability"].to_numpy(float), test["patient"].to_numpy(str)
+    gaps = group_gaps(groups, sick.astype(int), probability, predicted.astype(int), patients, draws)
+    gaps.to_csv(directory / "group_gaps_test.csv", index=False)
 
 
 def write_receptive_field(model: keras.Model, images: np.ndarray, rows: np.ndarray, directory: Path) -> None:

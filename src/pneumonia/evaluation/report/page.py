@@ -178,7 +178,21 @@ def _weaknesses(folder: Path) -> list[Section]:
             tables=[("", pd.read_csv(folder / "groups_test.csv"))],
             pictures=_pictures(folder, "errors"),
         ),
+        _gaps(pd.read_csv(folder / "group_gaps_test.csv")),
     ]
+
+
+def _gaps(gaps: pd.DataFrame) -> Section:
+    looked_at, differs = gaps["gap"].notna(), gaps["means"].str.contains("than the rest")
+    alone = ~gaps["by"].str.contains(" and ")
+    return Section(
+        "Is it worse for some?",
+        f"Each group of test films, and each pair of groups, against the rest: {looked_at.sum()} gaps were looked at, "
+        f"and {differs.sum()} are more than chance explains. Intervals are adjusted for that number by Bonferroni’s "
+        "rule, by bootstrap over patients. “calibration” is the mean probability less the share of sick. Of pairs "
+        "of groups only those that differ are shown; group_gaps_test.csv has all.",
+        tables=[("", gaps[alone | differs])],
+    )
 
 
 def _pictures(folder: Path, *names: str) -> list[tuple[str, str]]:
