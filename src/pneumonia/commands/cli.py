@@ -140,6 +140,22 @@ def table(
 
 
 @app.command()
+def plan(
+    width: Annotated[float, typer.Option(help="Of the interval, from end to end.")] = 0.1,
+    prevalence: Annotated[float, typer.Option(help="The share of films that show pneumonia.")] = 0.5,
+    sensitivity: Annotated[float | None, typer.Option(help="What is expected.")] = None,
+    specificity: Annotated[float | None, typer.Option(help="What is expected.")] = None,
+    auc: Annotated[float | None, typer.Option(help="What is expected.")] = None,
+) -> None:
+    """Say how many films, of a patient each, a validation needs for 95 % intervals of a given width."""
+    with exit_on_user_error():
+        from pneumonia.evaluation.planning import films_needed
+
+        needed = films_needed(width, prevalence, sensitivity, specificity, auc)
+    print(needed.to_string(index=False))
+
+
+@app.command()
 def promote(version: Annotated[str, typer.Argument(help="The version's number.")], model: ModelName = BINARY) -> None:
     """Make a version of a registered model its champion, by hand."""
     with exit_on_user_error():

@@ -4,13 +4,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from pneumonia.errors import UserError
 
-LOCK = Path("dvc.lock")
 SECONDS_BETWEEN_LOOKS = 3
 PENDING = ("Queued", "Running")
 
@@ -41,22 +40,25 @@ def experiment_file(name: str, file: str) -> str | None:
 
 
 @contextmanager
-def lock_file(content: str) -> Iterator[None]:
-    """For the block, let `dvc.lock` be `content`: experiments that are queued in it begin with these outputs."""
-    before = LOCK.read_bytes() if LOCK.exists() else None
-    known = bool(git("ls-files", str(LOCK)))
+def in_place(files: Mapping[str, str]) -> Iterator[None]:
+    """For the block, let `files` have these contents, and be known to git: what is queued in it begins with them."""
+    before = {name: Path(name).read_bytes() if Path(name).exists() else None for name in files}
+    unknown = [name for name in files if not git("ls-files", name)]
     try:
-        LOCK.write_text(content, encoding="utf-8")
-        if not known:
-            git("add", "--force", str(LOCK))
+        for name, content in files.items():
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_text(content, encoding="utf-8")
+        if unknown:
+            git("add", "--force", *unknown)
         yield
     finally:
-        if not known:
-            git("rm", "--cached", "--quiet", "--force", str(LOCK))
-        if before is None:
-            LOCK.unlink(missing_ok=True)
-        else:
-            LOCK.write_bytes(before)
+        if unknown:
+            git("rm", "--cached", "--quiet", "--force", *unknown)
+        for name, was in before.items():
+            if was is None:
+                Path(name).unlink(missing_ok=True)
+            else:
+                Path(name).write_bytes(was)
 
 
 def queue(name: str, settings: Sequence[str]) -> None:

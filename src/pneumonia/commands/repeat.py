@@ -14,7 +14,7 @@ from pneumonia.commands.dvc_queue import (
     dvc,
     experiment_file,
     git,
-    lock_file,
+    in_place,
     queue,
     set_params,
     statuses,
@@ -27,6 +27,8 @@ from pneumonia.registry.store import open_store
 
 OURS = ("split.folds", "split.fold", "split.seed")
 """What a repeat sets itself."""
+CLEANED = ("dvc.lock", "reports/clean.json")
+"""The files in git that say that films are fetched and cleaned, with which a training does neither again."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def repeat(folds: int, seeds: int, changes: Sequence[str], name: str | None, job
         if (key := change.partition("=")[0]) in OURS:
             raise UserError(f"-S {change}: a repeat sets {key} itself; it may be --folds and --seeds")
     name = name or _name(folds, seeds, changes)
-    lock, params = _common(name, changes)
+    films, params = _common(name, changes)
     planned = _plan(name, folds, seeds, params.seed)
     client = open_store(params.tracking.experiment)
     facts = {"folds": folds, "seeds": seeds, "changes": " ".join(changes), "model": params.model,
@@ -66,7 +68,7 @@ def repeat(folds: int, seeds: int, changes: Sequence[str], name: str | None, job
     done = finished_trainings(client, params.tracking.experiment, names)
     _tell(f"{name}: {len(planned)} trainings, {len(done)} of them done before")
     missing = [each for each in planned if each.name not in done]
-    _queue(missing, lock, changes, folds, params.seed if params.split.seed is None else params.split.seed)
+    _queue(missing, films, changes, folds, params.seed if params.split.seed is None else params.split.seed)
     for number, (ended, status) in enumerate(work_off([each.name for each in missing], jobs), len(done) + 1):
         _tell(f"{number} of {len(planned)}: {ended} {status}")
     done = finished_trainings(client, params.tracking.experiment, names)
@@ -87,19 +89,18 @@ def _name(folds: int, seeds: int, changes: Sequence[str]) -> str:
     return f"{model or load_params().model}-{folds}x{seeds}-{digest}"
 
 
-def _common(name: str, changes: Sequence[str]) -> tuple[str, Params]:
-    """Fetch and clean the films once, in an experiment of its own; its `dvc.lock` and its parameters."""
+def _common(name: str, changes: Sequence[str]) -> tuple[dict[str, str], Params]:
+    """Fetch and clean the films once, in an experiment of its own; its files of `CLEANED`, and its parameters."""
     common = f"{name}-films"
-    if experiment_file(common, "dvc.lock") is None:
+    if experiment_file(common, "params.yaml") is None:
         _tell(f"{name}: fetching and cleaning the films")
         dvc("exp", "run", "--temp", "--name", common, *set_params(changes), "clean")
-    lock, params = (experiment_file(common, file) for file in ("dvc.lock", "params.yaml"))
-    if lock is None or params is None:
-        raise UserError(f"experiment {common} has no dvc.lock; `dvc exp remove {common}` takes it away")
+    found = {file: experiment_file(common, file) for file in (*CLEANED, "params.yaml")}
+    files = {file: content for file, content in found.items() if content is not None}
     with TemporaryDirectory() as directory:
         path = Path(directory, "params.yaml")
-        path.write_text(params, encoding="utf-8")
-        return lock, load_params(path)
+        path.write_text(files.pop("params.yaml"), encoding="utf-8")
+        return files, load_params(path)
 
 
 def _plan(name: str, folds: int, seeds: int, first_seed: int) -> list[Planned]:
@@ -110,16 +111,18 @@ def _plan(name: str, folds: int, seeds: int, first_seed: int) -> list[Planned]:
     ]
 
 
-def _queue(missing: Sequence[Planned], lock: str, changes: Sequence[str], folds: int, split_seed: int) -> None:
+def _queue(
+    missing: Sequence[Planned], films: dict[str, str], changes: Sequence[str], folds: int, split_seed: int
+) -> None:
     """Queue those that do not wait there already."""
     known = statuses([each.name for each in missing])
-    with lock_file(lock):
+    with in_place(films):
         for each in missing:
             if known.get(each.name) in PENDING:
                 continue
             if each.name in known:
                 dvc("queue", "remove", each.name)
-            if experiment_file(each.name, "dvc.lock") is not None:  # its run is not in this store
+            if experiment_file(each.name, "params.yaml") is not None:  # its run is not in this store
                 dvc("exp", "remove", each.name)
             own = [f"seed={each.seed}", f"split.seed={split_seed}", f"split.folds={folds}", f"split.fold={each.fold}"]
             queue(each.name, [*changes, *own])

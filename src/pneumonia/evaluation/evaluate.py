@@ -17,6 +17,7 @@ from pneumonia.evaluation.report.files import (
     save_picture,
     write_alterations,
     write_calibration,
+    write_clinical_use,
     write_curves,
     write_encoding,
     write_groups,
@@ -65,6 +66,7 @@ def evaluate(
         choices.to_csv(directory / "choices.csv", index=False)
         calibration = write_calibration(parts, directory)
         write_curves(parts, names, threshold, directory)
+        write_clinical_use(parts, threshold, params.evaluate.prevalences, params.evaluate.draws, directory)
         write_encoding(parts, data, directory)
         shortcuts = write_alterations(parts, images, params.evaluate.draws, directory)
         test = predictions[predictions["part"] == "test"]

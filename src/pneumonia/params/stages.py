@@ -124,6 +124,7 @@ class Evaluate(Block):
     cross_fit: StrictBool
     stressed: StrictBool
     draws: Annotated[StrictInt, Field(ge=200, le=100_000)]
+    prevalences: Annotated[list[Annotated[Number, Field(gt=0, lt=1)]], Field(min_length=1, max_length=10)]
 
 
 class Localize(Block):

@@ -16,6 +16,7 @@ from pneumonia.evaluation.calibration import (
     plot_reliability,
     reliability_table,
 )
+from pneumonia.evaluation.clinical_use import decision_curve, plot_decision_curve, predictive_values
 from pneumonia.evaluation.encoding import encoding_report
 from pneumonia.evaluation.group_gaps import group_gaps
 from pneumonia.evaluation.metrics import SICK, one_against_rest, pr_curve, roc_curve
@@ -53,6 +54,18 @@ def write_calibration(parts: dict[str, Part], directory: Path) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table.to_csv(directory / "calibration.csv", index=False)
     return table
+
+
+def write_clinical_use(
+    parts: dict[str, Part], threshold: float, prevalences: list[float], draws: int, directory: Path
+) -> None:
+    """Write what the test films say of places where pneumonia is as frequent as `prevalences`."""
+    test = parts["test"].scored
+    values = predictive_values(test, test.probability >= threshold, prevalences, draws)
+    values.to_csv(directory / "predictive_values.csv", index=False)
+    curve = decision_curve(test, float(parts["val"].sick.mean()), prevalences, draws)
+    curve.to_csv(directory / "decision_curve.csv", index=False)
+    save_picture(plot_decision_curve(curve), directory / "decision_curve.png")
 
 
 def write_curves(parts: dict[str, Part], names: list[str], threshold: float, directory: Path) -> None:

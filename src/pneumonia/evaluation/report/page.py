@@ -153,6 +153,16 @@ def _probabilities(evaluation: Evaluation, folder: Path) -> list[Section]:
             tables=[("before and after", evaluation.calibration)],
             pictures=_pictures(folder, "reliability"),
         ),
+        Section(
+            "Where pneumonia is rarer",
+            "What a prediction is worth where it is as frequent as evaluate.prevalences say: “ppv” is the share of "
+            "those predicted sick that are, “npv” the share of those predicted healthy that are. The decision curve "
+            "weighs the sick that are found against false alarms, by the probability from which one would treat "
+            "(Vickers, Elkin 2006); probabilities are shifted to each prevalence. Both hold as far as sensitivity and "
+            "specificity are the same there.",
+            tables=[("predictive values at the operating point", pd.read_csv(folder / "predictive_values.csv"))],
+            pictures=_pictures(folder, "decision_curve"),
+        ),
     ]
 
 
