@@ -140,6 +140,18 @@ def table(
 
 
 @app.command()
+def suspects(
+    run: Annotated[str, typer.Argument(metavar="REPEAT", help="One of `pneumonia repeat --folds`.")],
+    output: Annotated[Path, typer.Option(help="A folder.")] = Path("suspects"),
+) -> None:
+    """List the training films whose labels may be mistakes, with a contact sheet, the likeliest first."""
+    with exit_on_user_error():
+        from pneumonia.commands.suspects import write_suspects
+
+        print(write_suspects(run, output))
+
+
+@app.command()
 def plan(
     width: Annotated[float, typer.Option(help="Of the interval, from end to end.")] = 0.1,
     prevalence: Annotated[float, typer.Option(help="The share of films that show pneumonia.")] = 0.5,
