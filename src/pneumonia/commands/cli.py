@@ -140,6 +140,18 @@ def table(
 
 
 @app.command()
+def checklist(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run or repeat, as `compare` takes it.")],
+    standard: Annotated[Literal["claim", "tripod-ai"], typer.Option(help="The reporting guideline.")] = "claim",
+) -> None:
+    """Print what a run knows of each item of a reporting guideline, and a gap where it knows nothing."""
+    with exit_on_user_error():
+        from pneumonia.registry.checklist import checklist as list_items
+
+        print(list_items(run, standard))
+
+
+@app.command()
 def suspects(
     run: Annotated[str, typer.Argument(metavar="REPEAT", help="One of `pneumonia repeat --folds`.")],
     output: Annotated[Path, typer.Option(help="A folder.")] = Path("suspects"),

@@ -1,8 +1,8 @@
 """Labels that may be mistakes: confident learning (Northcutt, Jiang, Chuang, 2021) on out-of-fold predictions.
 
-A film counts confidently to a class where its probability reaches the mean of those that bear the label. How many labels
-are wrong is estimated by these counts, each class brought to the number of films that bear its label (the confident
-joint). Films are ranked by their margin: the probability of the label less that of the likeliest other class.
+A film counts confidently to a class where its probability reaches the mean of those that bear the label. How many
+labels are wrong is estimated by these counts, each class brought to the number of films that bear its label (the
+confident joint). Films are ranked by their margin: the probability of the label less that of the likeliest other class.
 """
 
 import numpy as np

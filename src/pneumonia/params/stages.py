@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, StrictInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt, field_validator, model_validator
 
 from pneumonia.params.blocks import (
     BatchSize,
@@ -44,12 +44,17 @@ class Compute(Block):
         return workers
 
 
+def _off_is_a_word(value: object) -> object:
+    return "off" if value is False else value  # as YAML 1.1 reads it
+
+
 class Clean(Block):
     """See `preparation.cleaning.clean`."""
 
     image_size: Annotated[StrictInt, Field(ge=32, le=1024)]
     min_size: Annotated[StrictInt, Field(ge=1, le=10_000)]
     max_rejected: ShareOrAll
+    near_duplicates: Annotated[Literal["off", "report", "group"], BeforeValidator(_off_is_a_word)]
 
 
 class Split(Block):

@@ -86,7 +86,7 @@ def _data(data: Path, reports: Path) -> Section:
     return Section(
         "Data",
         tables=[("films by part and class", counts.reset_index())],
-        pictures=_pictures(reports / "clean", "samples"),
+        pictures=_pictures(reports / "clean", "samples", "near_duplicates"),
     )
 
 
