@@ -1,4 +1,4 @@
-"""inputs: what the user's films and weights are, told by their content, into data/inputs/; DVC runs it each time."""
+"""inputs: what the user's own films, weights and tables hold, into data/inputs/; DVC runs it each time."""
 
 import logging
 from pathlib import Path

@@ -1,5 +1,6 @@
 """split: which films of data/clean train, validate and test, into data/split.csv."""
 
+import logging
 from pathlib import Path
 
 from pneumonia.errors import exit_on_user_error
@@ -9,5 +10,6 @@ from pneumonia.preparation.splitting import split
 
 if __name__ == "__main__":
     end_with_dvc()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     with exit_on_user_error():
         split(load_params(), clean=Path("data/clean"), out=Path("data/split.csv"))

@@ -192,8 +192,8 @@ def test_all_mistakes_are_told_at_once_with_their_rows(tmp_path):
         "split 'holdout' is unknown, it may be train, val, valid, validation, test (row 6)",
         "'1.png' has several rows, which only a column reader explains (rows 2, 7)",
         "a patient is in train and in test (rows 2, 5, 7)",
-        "a label may be normal, pneumonia, bacterial, bacteria, viral, virus, opacity, not_normal, or be told in datasets.folder.labels or "
-        "positive",
+        "a label may be normal, pneumonia, bacterial, bacteria, viral, virus, opacity, not_normal, or be told in "
+        "datasets.folder.labels or positive",
     }
 
 

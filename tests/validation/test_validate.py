@@ -117,7 +117,7 @@ def test_a_folder_is_labelled_by_its_class_folders(home: Place):
     [
         (
             lambda rows: rows.assign(label=["ill", *rows["label"][1:]]),
-            "label 'ill' has no meaning (row 2); a label may be",
+            "label 'ill' has no meaning (row 2); a label may",
         ),
         (lambda rows: rows.drop(columns="label"), "lies in no class folder; the layout must be"),
         (lambda rows: rows.assign(label="normal"), "patients with pneumonia: 0, at least 5 are needed"),

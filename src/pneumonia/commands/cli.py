@@ -132,13 +132,91 @@ def compare(
     second: Annotated[str, typer.Argument(metavar="RUN")],
     part: Annotated[Literal["val", "test"], typer.Option(help="On which films.")] = "test",
 ) -> None:
-    """Compare two runs on the same films: each metric, the difference with its 95 % interval, and what that means."""
+    """Compare two runs, or repeats, on the same films: each metric, the difference, its interval, what that means."""
     with exit_on_user_error():
-        from pneumonia.registry.run_comparison import compare_runs
+        from pneumonia.registry.repeat_comparison import compare_named
 
-        table = compare_runs(first, second, part)
-    print(f"{part} films; 95 % interval of the difference by paired bootstrap over patients")
+        said, table = compare_named(first, second, part)
+    print(f"{part} films; {said}")
     print(table.to_string(float_format="{:.4f}".format))
+
+
+@app.command()
+def repeat(
+    folds: Annotated[int, typer.Option(min=0, max=100, help="0 is the split as it is.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, max=100)] = 3,
+    changes: Annotated[
+        list[str] | None, typer.Option("-S", metavar="KEY=VALUE", help="As of `dvc exp run`; may be given again.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the repeat, and of the experiments in it.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Trainings at a time.")] = 1,
+) -> None:
+    """Train over folds and seeds, in DVC's queue, and log mean, spread and interval of each metric under one run."""
+    with exit_on_user_error():
+        from pneumonia.commands.repeat import repeat as run_repeat
+
+        named, table = run_repeat(folds, seeds, changes or [], name, jobs)
+    print(f"test films; 95 % interval of the mean over patients and trainings; `pneumonia compare {named} OTHER`")
+    print(table.to_string(float_format="{:.4f}".format))
+
+
+@app.command()
+def table(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs and repeats, as `compare` takes them.")],
+    metric: Annotated[list[str] | None, typer.Option(help="As MLflow names it; may be given again.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A CSV to write as well.")] = None,
+) -> None:
+    """Print runs and repeats as a table in Markdown: mean ± standard deviation of each metric, n, minutes."""
+    with exit_on_user_error():
+        from pneumonia.outputs import whole_file
+        from pneumonia.registry.run_table import as_markdown, run_table
+
+        metrics = metric or ["test/roc_auc", "test/sensitivity", "test/specificity", "test/accuracy"]
+        rows = run_table(runs, metrics)
+        if output:
+            with whole_file(output) as partial:
+                rows.to_csv(partial, index=False)
+    print(as_markdown(rows, metrics))
+
+
+@app.command()
+def checklist(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run or repeat, as `compare` takes it.")],
+    standard: Annotated[Literal["claim", "tripod-ai"], typer.Option(help="The reporting guideline.")] = "claim",
+) -> None:
+    """Print what a run knows of each item of a reporting guideline, and a gap where it knows nothing."""
+    with exit_on_user_error():
+        from pneumonia.registry.checklist import checklist as list_items
+
+        print(list_items(run, standard))
+
+
+@app.command()
+def suspects(
+    run: Annotated[str, typer.Argument(metavar="REPEAT", help="One of `pneumonia repeat --folds`.")],
+    output: Annotated[Path, typer.Option(help="A folder.")] = Path("suspects"),
+) -> None:
+    """List the training films whose labels may be mistakes, with a contact sheet, the likeliest first."""
+    with exit_on_user_error():
+        from pneumonia.commands.suspects import write_suspects
+
+        print(write_suspects(run, output))
+
+
+@app.command()
+def plan(
+    width: Annotated[float, typer.Option(help="Of the interval, from end to end.")] = 0.1,
+    prevalence: Annotated[float, typer.Option(help="The share of films that show pneumonia.")] = 0.5,
+    sensitivity: Annotated[float | None, typer.Option(help="What is expected.")] = None,
+    specificity: Annotated[float | None, typer.Option(help="What is expected.")] = None,
+    auc: Annotated[float | None, typer.Option(help="What is expected.")] = None,
+) -> None:
+    """Say how many films, of a patient each, a validation needs for 95 % intervals of a given width."""
+    with exit_on_user_error():
+        from pneumonia.evaluation.planning import films_needed
+
+        needed = films_needed(width, prevalence, sensitivity, specificity, auc)
+    print(needed.to_string(index=False))
 
 
 @app.command()

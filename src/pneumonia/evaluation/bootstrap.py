@@ -86,7 +86,7 @@ def with_intervals(
     `truth`, int (N,), the class of each film, tells which class is the rarest.
     """
     values = metrics(np.ones((1, len(groups))))
-    drawn = [metrics(weights) for weights in _resample(groups, draws, seed)]
+    drawn = [metrics(weights) for weights in resample(groups, draws, seed)]
     fewest = min(len(set(groups[truth == each])) for each in set(truth))
     rows = {}
     for name, [value] in values.items():
@@ -114,7 +114,7 @@ def paired_difference(
     """
     once = np.ones((1, len(groups)))
     one, other = first(once), second(once)
-    pairs = ((first(weights), second(weights)) for weights in _resample(groups, draws, seed))
+    pairs = ((first(weights), second(weights)) for weights in resample(groups, draws, seed))
     drawn = [{name: theirs[name] - ours[name] for name in ours} for ours, theirs in pairs]
     rows = {}
     for name in one:
@@ -197,8 +197,8 @@ def _percentiles(drawn: list[np.ndarray]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _resample(groups: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each film counts in each draw, float (D, N), some draws at a time."""
+def resample(groups: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each film counts in each draw of its groups, float (D, N), some draws at a time."""
     rng = np.random.default_rng(seed)
     names, group_of_film = np.unique(groups, return_inverse=True)
     for start in range(0, draws, CHUNK):

@@ -66,7 +66,7 @@ def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:
             f"the runs cannot be compared: of their {part} films, {len(one)} and {len(other)}, {shared} are the same"
         )
     patients = one["patient"].to_numpy(str)
-    table = paired_difference(_weighted_metrics(one), _weighted_metrics(other), patients)
+    table = paired_difference(weighted_metrics(one), weighted_metrics(other), patients)
     if first.boxes is None or second.boxes is None or first.true_boxes is None:
         return table
     truths = _of_films(first.true_boxes, one["file"], PLACE)
@@ -88,7 +88,8 @@ def _of_films(boxes: pd.DataFrame, files: pd.Series, columns: list[str]) -> list
     return [of_film.get(file, none) for file in files]
 
 
-def _weighted_metrics(films: pd.DataFrame) -> Callable[[np.ndarray], WeightedMetrics]:
+def weighted_metrics(films: pd.DataFrame) -> Callable[[np.ndarray], WeightedMetrics]:
+    """The metrics of `films`, rows of `predictions.csv`, as a function of how often each counts (see `compare`)."""
     sick = (~films["class"].isin(WITHOUT_PNEUMONIA)).to_numpy().astype(int)
     predictions = BinaryPredictions(
         films["probability"].to_numpy(), ~films["predicted"].isin(WITHOUT_PNEUMONIA).to_numpy()

@@ -20,6 +20,7 @@ from pneumonia.evaluation.report.files import (
     write_abstention,
     write_alterations,
     write_calibration,
+    write_clinical_use,
     write_curves,
     write_encoding,
     write_groups,
@@ -77,10 +78,11 @@ def evaluate(
         write_sites(sites, directory)
         calibration = write_calibration(parts, directory)
         write_curves(parts, names, threshold, directory)
+        write_clinical_use(parts, threshold, params.evaluate.prevalences, params.evaluate.draws, directory)
         write_encoding(parts, data, directory)
         shortcuts = write_alterations(parts, images, params.evaluate.draws, directory)
         test = predictions[predictions["part"] == "test"]
-        write_groups(test, read_films(data / "clean" / "index.csv"), directory)
+        write_groups(test, read_films(data / "clean" / "index.csv"), params.evaluate.draws, directory)
         if abstained is not None:
             write_abstention(abstained, directory)
         if boxes:

@@ -1,18 +1,20 @@
 """What the block of each stage in `params.yaml` may hold."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, StrictInt, field_validator
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt, field_validator, model_validator
 
 from pneumonia.params.blocks import (
     BatchSize,
     Block,
     Epochs,
     Number,
+    PathText,
     Positive,
     Rate,
     Recipe,
+    Seed,
     Share,
     ShareOrAll,
     UpToAMillion,
@@ -42,12 +44,17 @@ class Compute(Block):
         return workers
 
 
+def _off_is_a_word(value: object) -> object:
+    return "off" if value is False else value  # as YAML 1.1 reads it
+
+
 class Clean(Block):
     """See `preparation.cleaning.clean`."""
 
     image_size: Annotated[StrictInt, Field(ge=32, le=1024)]
     min_size: Annotated[StrictInt, Field(ge=1, le=10_000)]
     max_rejected: ShareOrAll
+    near_duplicates: Annotated[Literal["off", "report", "group"], BeforeValidator(_off_is_a_word)]
 
 
 class Split(Block):
@@ -55,7 +62,21 @@ class Split(Block):
 
     val_per_class: Positive
     test_fraction: Annotated[Number, Field(gt=0, lt=1)]
+    folds: Annotated[StrictInt, Field(ge=0, le=100)]
+    fold: Annotated[StrictInt, Field(ge=0, le=99)]
+    file: PathText | None
+    corrections: PathText | None
+    seed: Seed | None
     leave_out: Annotated[str, Field(min_length=1, max_length=200)] | None
+
+    @model_validator(mode="after")
+    def _fold_among_the_folds(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("has folds 1; folds should be 0 (none), or 2 or more")
+        if self.fold >= max(self.folds, 1):
+            may_be = f"0 to {self.folds - 1}" if self.folds else "0 where split.folds is 0"
+            raise ValueError(f"has fold {self.fold}; fold should be {may_be}")
+        return self
 
 
 class Rebalance(Block):
@@ -119,6 +140,7 @@ class Evaluate(Block):
     stressed: StrictBool
     draws: Annotated[StrictInt, Field(ge=200, le=100_000)]
     abstain: Abstain
+    prevalences: Annotated[list[Annotated[Number, Field(gt=0, lt=1)]], Field(min_length=1, max_length=10)]
 
 
 class Localize(Block):

@@ -1,4 +1,4 @@
-"""What lies outside of the project and goes into a run: the user's films and weights, told by their content.
+"""What lies outside of the project and goes into a run: the user's films, weights and tables, told by their content.
 
 DVC sees the paths in params.yaml, which stay the same when the films change. So a stage that always runs writes what is
 there, and stages that use it depend on that. It must cost little where nothing changed: a file is read again only where
@@ -25,7 +25,8 @@ WORDS = ("auto", "imagenet", "random")
 
 
 def write_inputs(params: dict[str, Any], out: Path, state: Path) -> None:
-    """Write `films.json` and `weights.json` into `out`: the SHA-256 of what `params` name, null where that is nothing.
+    """Write the SHA-256 of what `params` name, null where that is nothing, into `out`: `films.json`, `weights.json`,
+    and of the tables for the split `split.json` and `corrections.json`.
 
     `params` is params.yaml as it is, since checking it takes longer than all of this. Mistakes in it are told by the
     stages that use it. `state` is where is kept what was read before.
@@ -36,10 +37,12 @@ def write_inputs(params: dict[str, Any], out: Path, state: Path) -> None:
     known = _read(state)
     seen: Known = {}
     source, weights = _chosen(params, "datasets", "dataset"), _chosen(params, "models", "model").get("weights")
-    several = params.get("dataset") == "several"
+    split, several = params.get("split") or {}, params.get("dataset") == "several"
     digests = {
         "films": _several(params, source, known, seen) if several else _films(source, known, seen),
         "weights": None if weights in WORDS else _content(weights, known, seen),
+        "split": _content(split.get("file"), known, seen),
+        "corrections": _content(split.get("corrections"), known, seen),
     }
     for name, digest in digests.items():
         with whole_file(out / f"{name}.json") as partial:

@@ -10,6 +10,10 @@ from pneumonia.annotations.labels import to_classes
 from pneumonia.errors import UserError
 from pneumonia.outputs import whole_file
 from pneumonia.params.load import Params
+from pneumonia.params.paths import user_path
+from pneumonia.preparation.corrections import correct
+from pneumonia.preparation.folds import folds_of
+from pneumonia.preparation.own_split import own_parts
 
 log = logging.getLogger(__name__)
 
@@ -23,20 +27,27 @@ def split(params: Params, clean: Path, out: Path) -> None:
     `part` is `train`, `val`, `test`, or `excluded`: a training film of a patient in the official test split, or a film
     of that split where `split.leave_out` names another test.
 
+    The film's label is that of `split.corrections` where it has one.
+
     Raises:
-        UserError: a class has too few films or patients, or its patients' films do not add up to `split.val_per_class`.
+        UserError: a class has too few films or patients, or its patients' films do not add up to `split.val_per_class`;
+            or as `own_parts` and `correct`.
     """
     films = pd.read_csv(clean / "index.csv", dtype={"patient": str, "official_split": str}, keep_default_na=False)
     films["image"] = np.arange(len(films))
     numbers = to_classes(films["label"].tolist(), params.task, params.labels_opacities)
     films["class"] = np.array(params.classes)[numbers]
     films["part"] = assign_parts(films, params)
+    if params.split.corrections:
+        films = correct(films, user_path(params.split.corrections))
+        numbers = to_classes(films["label"].tolist(), params.task, params.labels_opacities)
+        films["class"] = np.array(params.classes)[numbers]
     with whole_file(out) as partial:
         films[COLUMNS + ["site"] * ("site" in films)].to_csv(partial, index=False)
 
 
 def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:
-    """The part of each film, from its `patient`, `class`, `official_split` and, where that is known, `site`.
+    """The part of each film, from its `file`, `patient`, `class`, `official_split` and, where that is known, `site`.
 
     Each site is split on its own: by its official test films, or else a share of its classes; validation films are
     shared out among the sites. With `split.leave_out` a site is the test part, and the official test films of others
@@ -45,7 +56,28 @@ def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:
     Raises:
         UserError: as `split`.
     """
+    settings, names = params.split, params.classes
+    seed = params.seed if settings.seed is None else settings.seed
     films = films.assign(cell=films["class"] if "site" not in films else films["site"] + "/" + films["class"])
+    if settings.file:
+        part = own_parts(films, user_path(settings.file), settings.folds, settings.fold)
+        _require_test_films(films, part, names)
+        _require_each_class(films, part, names)
+    else:
+        part = _test_or_train(films, params, seed)
+        _require_test_films(films, part, names)
+        if settings.folds:
+            train = part == "train"
+            fold = folds_of(films[train], settings.folds, seed)
+            part[train] = (fold == settings.fold).map({True: "val", False: "train"})
+        else:
+            part = _with_validation(films, part, params, seed)
+    require_no_leak(films.assign(part=part))
+    return part
+
+
+def _test_or_train(films: pd.DataFrame, params: Params, seed: int) -> pd.Series:
+    """`test`, `train`, or `excluded`: the site that is left out, official test films, or else a share of each cell."""
     part = pd.Series("train", index=films.index)
     official = films["official_split"].eq("test").groupby(_sites(films)).transform("any")
     part[films["official_split"] == "test"] = "test"
@@ -56,23 +88,25 @@ def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:
         others = films[~official]
         _require_patients(others, params.classes, ("train", "val", "test"))
         wanted = (others["cell"].value_counts() * params.split.test_fraction).round().astype(int).to_dict()
-        test = _choose_patients(others, wanted, np.random.default_rng([params.seed, 0]))
+        test = _choose_patients(others, wanted, np.random.default_rng([seed, 0]))
         part[others.index[others["patient"].isin(test)]] = "test"
     leaking = (part == "train") & films["patient"].isin(films["patient"][part.isin(["test", "excluded"])])
     if leaking.any():
         log.warning("%d training films are of patients in the test part: left out", leaking.sum())
     part[leaking] = "excluded"
+    return part
 
-    names = params.classes
-    _require_test_films(films, part, names)
+
+def _with_validation(films: pd.DataFrame, part: pd.Series, params: Params, seed: int) -> pd.Series:
+    """`part` with `split.val_per_class` films of each class taken from `train`."""
+    names, part = params.classes, part.copy()
     candidates = films[part == "train"]
     wanted = dict.fromkeys(names, params.split.val_per_class)
     _require_enough(candidates, films[part == "excluded"], wanted)
     _require_patients(candidates, names, ("train", "val"))
-    val = _choose_patients(candidates, _by_site(candidates, wanted), np.random.default_rng([params.seed, 1]))
+    val = _choose_patients(candidates, _by_site(candidates, wanted), np.random.default_rng([seed, 1]))
     part[films["patient"].isin(val) & (part == "train")] = "val"
     _require_exact(candidates, candidates["patient"].isin(val), wanted)
-    require_no_leak(films.assign(part=part))
     return part
 
 
@@ -163,6 +197,13 @@ def _require_test_films(films: pd.DataFrame, part: pd.Series, names: list[str]) 
                 f"the test part, {test.sum()} films, has none of class {name!r}{crowd}; split.test_fraction may be "
                 "larger, or the source's test films must have both classes"
             )
+
+
+def _require_each_class(films: pd.DataFrame, part: pd.Series, names: list[str]) -> None:
+    for where in ("train", "val"):
+        for name in names:
+            if not ((films["class"] == name) & (part == where)).any():
+                raise UserError(f"split.file gives {where} no film of class {name!r}; it needs some of each class")
 
 
 def _crowd(films: pd.DataFrame) -> str:

@@ -79,7 +79,7 @@ def validate(
     calibration = write_calibration(parts, folder)
     write_curves(parts, names, decision.threshold, folder)
     shortcuts = write_alterations(parts, films.images, DRAWS, folder)
-    write_groups(predictions, films.table, folder)
+    write_groups(predictions, films.table, DRAWS, folder)
     against_each(part, decision.threshold).to_csv(folder / "against.csv", index=False)
     network = classifier_in(predictor.keras_model())
     abstention = decision.abstention

@@ -17,7 +17,9 @@ from pneumonia.evaluation.calibration import (
     plot_reliability,
     reliability_table,
 )
+from pneumonia.evaluation.clinical_use import decision_curve, plot_decision_curve, predictive_values
 from pneumonia.evaluation.encoding import encoding_report
+from pneumonia.evaluation.group_gaps import group_gaps
 from pneumonia.evaluation.metrics import SICK, one_against_rest, pr_curve, roc_curve
 from pneumonia.evaluation.parts import Part
 from pneumonia.evaluation.receptive_field import effective_receptive_field, layer_table, plot_receptive_field
@@ -53,6 +55,18 @@ def write_calibration(parts: dict[str, Part], directory: Path) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table.to_csv(directory / "calibration.csv", index=False)
     return table
+
+
+def write_clinical_use(
+    parts: dict[str, Part], threshold: float, prevalences: list[float], draws: int, directory: Path
+) -> None:
+    """Write what the test films say of places where pneumonia is as frequent as `prevalences`."""
+    test = parts["test"].scored
+    values = predictive_values(test, test.probability >= threshold, prevalences, draws)
+    values.to_csv(directory / "predictive_values.csv", index=False)
+    curve = decision_curve(test, float(parts["val"].sick.mean()), prevalences, draws)
+    curve.to_csv(directory / "decision_curve.csv", index=False)
+    save_picture(plot_decision_curve(curve), directory / "decision_curve.png")
 
 
 def write_curves(parts: dict[str, Part], names: list[str], threshold: float, directory: Path) -> None:
@@ -102,12 +116,19 @@ def write_abstention(table: pd.DataFrame, directory: Path) -> None:
     save_picture(plot_coverage(table), directory / "abstention.png")
 
 
-def write_groups(test: pd.DataFrame, facts: pd.DataFrame, directory: Path) -> None:
-    """Write how the test films fare in each group; `facts` has what `group_films` takes for each of them."""
-    facts = facts.set_index("file").loc[test["file"]].reset_index()
+def write_groups(test: pd.DataFrame, facts: pd.DataFrame, draws: int, directory: Path) -> None:
+    """Write how the test films fare in each group, and how each group and pair of groups differs from the rest.
+
+    `facts` has what `group_films` takes for each of them.
+    """
+    facts = facts.set_index("file").loc[test["file"]].reset_index().assign(label=test["label"].to_numpy())
+    groups = group_films(facts)
     sick, predicted = (~test[column].isin(WITHOUT_PNEUMONIA).to_numpy() for column in ("class", "predicted"))
     right = (test["class"] == test["predicted"]).to_numpy()
-    metrics_by_group(group_films(facts), sick, predicted, right).to_csv(directory / "groups_test.csv", index=False)
+    metrics_by_group(groups, sick, predicted, right).to_csv(directory / "groups_test.csv", index=False)
+    probability, patients = test["probability"].to_numpy(float), test["patient"].to_numpy(str)
+    gaps = group_gaps(groups, sick.astype(int), probability, predicted.astype(int), patients, draws)
+    gaps.to_csv(directory / "group_gaps_test.csv", index=False)
 
 
 def write_sites(sites: dict[str, pd.DataFrame | None], directory: Path) -> None:

@@ -80,7 +80,7 @@ def _data(data: Path, reports: Path) -> Section:
     return Section(
         "Data",
         tables=[("films by part and class", counts.reset_index())],
-        pictures=pictures_in(reports / "clean", "samples"),
+        pictures=pictures_in(reports / "clean", "samples", "near_duplicates"),
     )
 
 
@@ -168,6 +168,16 @@ def _probabilities(evaluation: Evaluation, folder: Path) -> list[Section]:
             tables=[("before and after", evaluation.calibration)],
             pictures=pictures_in(folder, "reliability"),
         ),
+        Section(
+            "Where pneumonia is rarer",
+            "What a prediction is worth where it is as frequent as evaluate.prevalences say: “ppv” is the share of "
+            "those predicted sick that are, “npv” the share of those predicted healthy that are. The decision curve "
+            "weighs the sick that are found against false alarms, by the probability from which one would treat "
+            "(Vickers, Elkin 2006); probabilities are shifted to each prevalence. Both hold as far as sensitivity and "
+            "specificity are the same there.",
+            tables=[("predictive values at the operating point", pd.read_csv(folder / "predictive_values.csv"))],
+            pictures=pictures_in(folder, "decision_curve"),
+        ),
     ]
 
 
@@ -210,4 +220,18 @@ def _weaknesses(folder: Path) -> list[Section]:
             tables=[("", pd.read_csv(folder / "groups_test.csv"))],
             pictures=pictures_in(folder, "errors"),
         ),
+        _gaps(pd.read_csv(folder / "group_gaps_test.csv")),
     ]
+
+
+def _gaps(gaps: pd.DataFrame) -> Section:
+    looked_at, differs = gaps["gap"].notna(), gaps["means"].str.contains("than the rest")
+    alone = ~gaps["by"].str.contains(" and ")
+    return Section(
+        "Is it worse for some?",
+        f"Each group of test films, and each pair of groups, against the rest: {looked_at.sum()} gaps were looked at, "
+        f"and {differs.sum()} are more than chance explains. Intervals are adjusted for that number by Bonferroni’s "
+        "rule, by bootstrap over patients. “calibration” is the mean probability less the share of sick. Of pairs "
+        "of groups only those that differ are shown; group_gaps_test.csv has all.",
+        tables=[("", gaps[alone | differs])],
+    )

@@ -30,7 +30,8 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
     """Fill `out`, wholly or not at all, from the films of `raw`; write `clean.json` and `clean/*.png` into `report`.
 
     Files are rejected that give no radiograph, are constant or too small. Of films with the same pixels, all but the
-    first (by file name) are rejected, and all where their labels differ.
+    first (by file name) are rejected, and all where their labels differ. With `clean.near_duplicates` the pairs of
+    films that are copies, but not identical, are in `near_duplicates.csv`; grouped, the patients of a pair are one.
 
     Raises:
         UserError: no `raw/index.csv`, more than `clean.max_rejected` of the files rejected, none left, or a Dask
@@ -51,6 +52,11 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
         size = params.clean.image_size
         _copy_rows(unsorted, kept["packed_row"].tolist(), size, directory / "images.npy")
         unsorted.unlink()
+        images = np.load(directory / "images.npy", mmap_mode="r")
+        copies = None
+        if params.clean.near_duplicates != "off":
+            kept, copies = _mark_copies(kept, images, params.clean.near_duplicates == "group")
+            copies.to_csv(directory / "near_duplicates.csv", index=False)
         kept[columns_of(films)].to_csv(directory / "index.csv", index=False)
         rejected.to_csv(directory / "rejected.csv", index=False)
         boxes = None
@@ -58,8 +64,7 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
             boxes = scale_boxes(pd.read_csv(raw / "boxes.csv", dtype={"file": str}), kept, size)
         table = pd.DataFrame(columns=BOX_COLUMNS) if boxes is None else boxes
         table.to_csv(directory / "boxes.csv", index=False)
-        images = np.load(directory / "images.npy", mmap_mode="r")
-        write_report(kept.reset_index(drop=True), images, rejected, boxes, raw, report)
+        write_report(kept.reset_index(drop=True), images, rejected, boxes, copies, raw, report)
 
 
 def pack(films: pd.DataFrame, raw: Path, pixels: Path, params: Params) -> tuple[pd.DataFrame, dict[int, str]]:
@@ -119,6 +124,19 @@ def find_duplicates(films: pd.DataFrame, raw: Path, compute: Compute) -> dict[in
         else:
             reasons |= dict.fromkeys(rows[1:], f"duplicate: same pixels as {films.at[rows[0], 'file']}")
     return reasons
+
+
+def _mark_copies(films: pd.DataFrame, images: np.ndarray, group: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`films`, those that are copies of each other of one patient where `group` says so, and the pairs of copies."""
+    from pneumonia.preparation.cleaning.near_duplicates import find_copies, groups_of  # scikit-learn takes a second
+
+    pairs = find_copies(images)
+    for column in ("file", "label", "patient"):
+        for which in ("first", "second"):
+            pairs[f"{which}_{column}"] = films[column].to_numpy()[pairs[which]]
+    together = groups_of(pairs, films["patient"])
+    log.info("%d pairs of films look like copies of one film", len(pairs))
+    return films.assign(patient=together) if group else films, pairs
 
 
 def scale_boxes(boxes: pd.DataFrame, films: pd.DataFrame, size: int) -> pd.DataFrame:

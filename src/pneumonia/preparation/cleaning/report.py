@@ -29,14 +29,16 @@ def write_report(
     images: np.ndarray,
     rejected: pd.DataFrame,
     boxes: pd.DataFrame | None,
+    copies: pd.DataFrame | None,
     raw: Path,
     report: Path,
 ) -> None:
     """Write `report/clean.json` and the figures in `report/clean`.
 
     These are `samples.png` and `histograms.png`; `population.png` where view, sex or age of any film is known;
-    `boxes.png` and `box_samples.png` where there are boxes. `films` are the rows of `index.csv`, `images` the
-    packed films, `rejected` the rows of `rejected.csv`, `boxes` those of `boxes.csv`; the original films lie in `raw`.
+    `boxes.png` and `box_samples.png` where there are boxes; `near_duplicates.png` where copies were looked for. `films`
+    are the rows of `index.csv`, `images` the packed films, `rejected` the rows of `rejected.csv`, `boxes` those of
+    `boxes.csv`, `copies` those of `near_duplicates.csv`; the original films lie in `raw`.
     """
     numbers = summarize(films, rejected)
     with replaced_together(report) as [partial]:
@@ -51,6 +53,11 @@ def write_report(
             numbers["boxes"] = summarize_boxes(boxes, films, images.shape[1])
             _save(plot_box_places(boxes, films, images.shape[1]), pictures / "boxes.png")
             _save(plot_box_samples(boxes, films, images), pictures / "box_samples.png")
+        if copies is not None:
+            from pneumonia.preparation.cleaning.near_duplicates import plot_copies  # scikit-learn takes a second
+
+            numbers["near_duplicates"] = _summary_of_copies(copies)
+            _save(plot_copies(copies, films, images), pictures / "near_duplicates.png")
         (partial / "clean.json").write_text(json.dumps(numbers, indent=2) + "\n")
 
 
@@ -68,6 +75,14 @@ def summarize(films: pd.DataFrame, rejected: pd.DataFrame) -> dict[str, Any]:
             str(split): {str(label): _summary(group) for label, group in of_split.groupby("label")}
             for split, of_split in films.groupby(splits)
         },
+    }
+
+
+def _summary_of_copies(copies: pd.DataFrame) -> dict[str, int]:
+    return {
+        "pairs": len(copies),
+        "of_two_patients": int((copies["first_patient"] != copies["second_patient"]).sum()),
+        "of_two_labels": int((copies["first_label"] != copies["second_label"]).sum()),
     }
 
 

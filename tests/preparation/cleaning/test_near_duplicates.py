@@ -1,0 +1,112 @@
+"""Altered copies of generated films, and films of other patients."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pneumonia.preparation.cleaning.clean import clean
+from pneumonia.preparation.cleaning.near_duplicates import ALIKE, find_copies, groups_of, measure_candidates
+from pneumonia.preparation.splitting import assign_parts
+from pneumonia.radiographs.read import resize
+
+from ...small_classifier import thorax
+from .test_clean import Raw, params
+from .test_clean import raw as raw  # a fixture
+
+PATIENTS, SIZE = 60, 128
+
+
+def film(patient: int) -> np.ndarray:
+    """A thorax with ribs and vessels of its own, uint8 (160, 160)."""
+    rng = np.random.default_rng(patient)
+    pixels = thorax(patient, 160).astype(float)
+    y, x = np.indices(pixels.shape) / 160
+    slope, phase, wide = rng.uniform(0.2, 0.5), rng.uniform(0, 6), rng.uniform(8, 11)
+    pixels += 22 * np.cos(2 * np.pi * wide * (y + slope * np.abs(x - 0.5)) + phase)
+    for _ in range(25):
+        top, left, size = rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), rng.uniform(0.01, 0.04)
+        pixels += rng.uniform(-40, 40) * np.exp(-((y - top) ** 2 + (x - left) ** 2) / (2 * size**2))
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def encoded(pixels: np.ndarray) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=40)
+    return np.asarray(Image.open(file))
+
+
+def resized(pixels: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(pixels).resize((90, 100)))
+
+
+def cropped(pixels: np.ndarray) -> np.ndarray:
+    return pixels[4:-9, 8:-3]
+
+
+def exposed(pixels: np.ndarray) -> np.ndarray:
+    return (255 * (pixels / 255.0) ** 1.5 * 0.9).astype(np.uint8)
+
+
+ALTERED = [encoded, resized, cropped, exposed, lambda pixels: encoded(exposed(cropped(pixels)))]
+
+
+@pytest.fixture(scope="module")
+def films() -> np.ndarray:
+    """The films of all patients, and after them a copy of each of the first thirty, six times five alterations."""
+    originals = [film(patient) for patient in range(PATIENTS)]
+    copies = [ALTERED[patient % 5](originals[patient]) for patient in range(30)]
+    return np.stack([resize(pixels, SIZE) for pixels in [*originals, *copies]])
+
+
+def test_copies_are_found_whatever_was_done_to_them_and_no_other_patient_is(films):
+    pairs = find_copies(films)
+    found = set(zip(pairs["first"], pairs["second"], strict=True))
+    assert found == {(patient, PATIENTS + patient) for patient in range(30)}
+    candidates, alike = measure_candidates(films)
+    different = candidates[:, 0] % PATIENTS != candidates[:, 1] % PATIENTS
+    print(
+        f"{different.sum()} candidates of two patients, the most alike {alike[different].max():.2f}; "
+        f"of {PATIENTS * 89 // 2:,} pairs; the copy that is least alike {pairs['alike'].min():.2f}"
+    )
+    assert different.sum() > 100  # which is what the threshold is for
+    assert alike[different].max() < ALIKE
+
+
+def test_what_pairs_connect_is_one_patient():
+    pairs = pd.DataFrame({"first": [0, 1, 3], "second": [1, 2, 4]})
+    patients = pd.Series(["c", "b", "a", "d", "d", "e"])
+    assert groups_of(pairs, patients).tolist() == ["a", "a", "a", "d", "d", "e"]
+
+
+def test_grouped_copies_are_one_patient_in_the_index_and_lie_on_one_side_of_the_split(raw: Raw, tmp_path, make_params):
+    for patient in range(20):
+        raw.add(f"{patient:02}.png", film(patient), label="viral" if patient % 2 else "normal")
+    for patient in (3, 8):
+        raw.add(f"copy-of-{patient:02}.png", cropped(film(patient)), label="viral" if patient % 2 else "normal")
+    directory = raw.write()
+    outputs = {}
+    for mode in ("off", "report", "group"):
+        whole = params()
+        settings = whole.clean.model_copy(update={"near_duplicates": mode, "image_size": SIZE})
+        out = tmp_path / mode
+        clean(whole.model_copy(update={"clean": settings}), directory, out, tmp_path / f"reports-{mode}")
+        outputs[mode] = pd.read_csv(out / "index.csv", keep_default_na=False).set_index("file")
+    assert not (tmp_path / "off" / "near_duplicates.csv").exists()
+    assert outputs["report"].equals(outputs["off"])
+    pairs = pd.read_csv(tmp_path / "group" / "near_duplicates.csv")
+    assert set(pairs["second_file"]) == {"copy-of-03.png", "copy-of-08.png"} or set(pairs["first_file"]) == {
+        "03.png",
+        "08.png",
+    }
+    assert (tmp_path / "reports-group" / "clean" / "near_duplicates.png").stat().st_size > 5000
+    grouped = outputs["group"]
+    assert grouped.loc["copy-of-03.png", "patient"] == grouped.loc["03.png", "patient"]
+    assert grouped["patient"].nunique() == 20
+    table = grouped.reset_index().assign(**{"class": grouped["label"].replace("viral", "pneumonia").to_numpy()})
+    for seed in range(5):
+        part = assign_parts(table, make_params({"split.val_per_class": 2, "seed": seed})).set_axis(table["file"])
+        assert part["copy-of-03.png"] == part["03.png"]
+        assert part["copy-of-08.png"] == part["08.png"]
