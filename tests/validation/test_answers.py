@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from pneumonia.evaluation.home import Home, Measured
+from pneumonia.evaluation.home import Measured
 from pneumonia.evaluation.operating_point import Scored, Wanted, cross_fitted_calls
 from pneumonia.validation.answers import (
     BALANCED,
@@ -21,21 +21,7 @@ from pneumonia.validation.answers import (
 from pneumonia.validation.calibration_line import LARGE, weighted_calibration
 
 ONCE = np.ones((1, 6))
-
-
-def home(**test: Measured) -> Home:
-    return Home(
-        dataset="phantom",
-        films=[],
-        patients=[],
-        salt="",
-        test=test,
-        stresses={},
-        share_sick=0.5,
-        unfamiliar=0.0,
-        quantiles={},
-        views={},
-    )
+SENSITIVITY = Measured(value=0.9, low=0.87, high=0.93)
 
 
 def test_a_difference_from_home_has_the_interval_of_both():
@@ -46,13 +32,9 @@ def test_a_difference_from_home_has_the_interval_of_both():
 
 
 def test_the_balanced_accuracy_of_home_is_from_sensitivity_and_specificity():
-    assert at_home(home(sensitivity=Measured(value=0.9, low=0.87, high=0.93)), BALANCED) is None
-    found = at_home(
-        home(
-            sensitivity=Measured(value=0.9, low=0.87, high=0.93), specificity=Measured(value=0.7, low=0.66, high=0.78)
-        ),
-        BALANCED,
-    )
+    assert at_home({"sensitivity": SENSITIVITY}, BALANCED) is None
+    specificity = Measured(value=0.7, low=0.66, high=0.78)
+    found = at_home({"sensitivity": SENSITIVITY, "specificity": specificity}, BALANCED)
     assert (found.value, found.low, found.high) == pytest.approx(
         (0.8, 0.8 - 0.025, 0.8 + math.sqrt(0.03**2 + 0.08**2) / 2)
     )

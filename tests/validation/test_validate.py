@@ -154,3 +154,6 @@ def test_a_version_without_what_it_has_seen_says_that_it_cannot_tell(home: Place
         carried.write_bytes(kept)
     assert "whether it has seen these films cannot be told" in said
     assert "cannot be told" in Path("validation/elsewhere/report.html").read_text()
+    losses = json.loads(Path("validation/elsewhere/reasons.json").read_text())["the loss"]["rows"]  # by its tags
+    evaluated = json.loads(Path("reports/metrics.json").read_text())["test"]["roc_auc"]
+    assert losses[0]["home"] == pytest.approx(evaluated, abs=1e-4)

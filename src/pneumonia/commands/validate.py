@@ -52,7 +52,7 @@ def validate_version(wish: Wish) -> Iterator[str]:
     from pneumonia.outputs import whole_directory
     from pneumonia.registry.recalibrated import register_recalibrated
     from pneumonia.registry.store import open_store
-    from pneumonia.registry.validation_runs import log_validation
+    from pneumonia.registry.validation_runs import log_validation, tagged_metrics
     from pneumonia.registry.version_files import name_in, registered_model
     from pneumonia.validation.films import read_films
     from pneumonia.validation.recalibration import Chooser
@@ -66,13 +66,14 @@ def validate_version(wish: Wish) -> Iterator[str]:
         predictor, version = Predictor.load(files), (name_in(wish.model), number)
         home = Home.load(files / HOME) if (files / HOME).is_file() else None
         films = read_films(found, predictor.decision, predictor.prepare.familiarity, home, wish.other_patients)
+        test = home.test if home else tagged_metrics(*version)
         yield from films.remarks
         yield from (f"left out: {kind.films} {kind.reason}" for kind in films.counts().itertuples())
         open_store(params.tracking.experiment)  # fails before the work where the store cannot be written
         asked = Asked(called, str(wish.place), f"{version[0]} version {number}", wish.labels_by)
         with whole_directory(directory) as partial:
             recalibrated = (wish.recalibrate, chooser) if wish.recalibrate else None
-            came_out = validate(predictor, home, films, asked, recalibrated, partial)
+            came_out = validate(predictor, home, test, films, asked, recalibrated, partial)
             facts = {"films": str(len(films.table)), "labels_by": wish.labels_by}
             run = log_validation(called, version, facts, came_out.metrics, came_out.intervals, partial)
         rows = came_out.intervals.set_index("metric")

@@ -43,7 +43,6 @@ class Home(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: str
     films: list[str]
     """The `recognition.film_hashes` of the films of train and val."""
     patients: list[str]

@@ -19,7 +19,7 @@ MEASURED = 2000
 """The most training films that are measured; all are hashed."""
 
 
-def add_home(dataset: str, evaluation: Evaluation, data: Path, directory: Path) -> None:
+def add_home(evaluation: Evaluation, data: Path, directory: Path) -> None:
     """Write `home.json` into `directory`, which has the files of a predictor. `data` holds `clean` and `split.csv`."""
     images = open_images(data / "clean")
     facts = pd.read_csv(data / "clean" / "index.csv", dtype={"patient": str, "file": str}, keep_default_na=False)
@@ -30,7 +30,6 @@ def add_home(dataset: str, evaluation: Evaluation, data: Path, directory: Path) 
     rows = evaluation.intervals[evaluation.intervals["part"] == "test"]
     measured = of_part["train"].iloc[:: max(1, len(of_part["train"]) // MEASURED)]
     Home(
-        dataset=dataset,
         films=sorted(film_hashes(images[seen["image"].to_numpy()])),
         patients=sorted(map(pseudonym, set(seen["patient"]))),
         salt=pseudonym(SALT_CHECK),

@@ -1,15 +1,28 @@
 """The MLflow run of a validation, and what the registered version says of it."""
 
 import math
+import re
 from pathlib import Path
 
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 
+from pneumonia.evaluation.home import Measured
 from pneumonia.registry.ghosts import FINISHED
 from pneumonia.registry.runs import WITH_INTERVAL, run_until_the_end
 from pneumonia.registry.versions import TAGGED
+
+
+def tagged_metrics(model: str, number: str) -> dict[str, Measured]:
+    """The metrics of a version's own test films, as its tags have them (see `versions`)."""
+    found = {}
+    for key, text in MlflowClient().get_model_version(model, number).tags.items():
+        ends = re.fullmatch(r"(\d\.\d+) \((\d\.\d+) to (\d\.\d+)\)", text)
+        if key.startswith("test.") and ends:
+            value, low, high = map(float, ends.groups())
+            found[key.removeprefix("test.")] = Measured(value=value, low=low, high=high)
+    return found
 
 
 def log_validation(

@@ -49,7 +49,7 @@ def register(params: Params, evaluation: Evaluation, card: str, data: Path, mode
     name = f"pneumonia-{params.task}"
     with TemporaryDirectory() as directory:
         twin = add_twin(models, data, Path(directory))
-        add_home(params.dataset, evaluation, data, Path(directory))
+        add_home(evaluation, data, Path(directory))
         logged = log_radiograph_model(Path(directory), "model", registered_model_name=name)
     client, version = MlflowClient(), str(logged.registered_model_version)
     client.update_model_version(name, version, description=card)

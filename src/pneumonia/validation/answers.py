@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.evaluation.bootstrap import WeightedMetrics, roc_auc, with_intervals
-from pneumonia.evaluation.home import Home, Measured
+from pneumonia.evaluation.home import Measured
 from pneumonia.evaluation.parts import Part
 
 DRAWS = 1000
@@ -77,11 +77,11 @@ def auc_within(sick: np.ndarray, probability: np.ndarray, strata: np.ndarray, we
         return right / pairs
 
 
-def by_group(answers: Answers, groups: dict[str, np.ndarray], name: str) -> pd.DataFrame:
+def by_group(answers: Answers, groups: dict[str, np.ndarray]) -> pd.DataFrame:
     """A row for each of `groups`, bool (N,): how many films, how many sick, AUC with its interval, the rates."""
     rows = []
     for group, among in groups.items():
-        row: dict[str, object] = {name: group, "films": int(among.sum()), "sick": int(answers.sick[among].sum())}
+        row: dict[str, object] = {"group": group, "films": int(among.sum()), "sick": int(answers.sick[among].sum())}
         if answers.has_both(among):
             part = among_films(answers, among)
             sure = part.intervals(lambda weights, part=part: rates(part, part.called, weights))  # type: ignore[misc]
@@ -89,7 +89,7 @@ def by_group(answers: Answers, groups: dict[str, np.ndarray], name: str) -> pd.D
             row |= {"high": sure.at["roc_auc", "high"]}
             row |= {metric: sure.at[metric, "value"] for metric in ("sensitivity", "specificity")}
         rows.append(row)
-    columns = [name, "films", "sick", "roc_auc", "low", "high", "sensitivity", "specificity"]
+    columns = ["group", "films", "sick", "roc_auc", "low", "high", "sensitivity", "specificity"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -127,13 +127,13 @@ def share_of_draws(answers: Answers, metrics: Callable[[np.ndarray], WeightedMet
     return {name: float(np.concatenate(values).mean()) for name, values in sums.items()}
 
 
-def at_home(home: Home, metric: str) -> Measured | None:
-    """A metric of home's test films."""
+def at_home(test: dict[str, Measured], metric: str) -> Measured | None:
+    """A metric of home's test films, of which these are known."""
     if metric != BALANCED:
-        return home.test.get(metric)
-    if not {"sensitivity", "specificity"} <= set(home.test):
+        return test.get(metric)
+    if not {"sensitivity", "specificity"} <= set(test):
         return None
-    one, other = home.test["sensitivity"], home.test["specificity"]
+    one, other = test["sensitivity"], test["specificity"]
     middle = (one.value + other.value) / 2
     below = np.hypot(one.value - one.low, other.value - other.low) / 2
     above = np.hypot(one.high - one.value, other.high - other.value) / 2

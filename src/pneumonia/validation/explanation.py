@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.evaluation.bootstrap import WeightedMetrics, roc_auc
-from pneumonia.evaluation.home import QUANTILES, Home
+from pneumonia.evaluation.home import QUANTILES, Home, Measured
 from pneumonia.evaluation.operating_point import Scored, Wanted, cross_fitted_calls
 from pneumonia.evaluation.parts import Part
 from pneumonia.validation.answers import (
@@ -50,26 +50,26 @@ class Reason:
     table: pd.DataFrame
 
 
-def explain(part: Part, threshold: float, home: Home | None) -> list[Reason]:
-    """The reasons, those first that need what the version carries of its `home`."""
+def explain(part: Part, threshold: float, home: Home | None, test: dict[str, Measured]) -> list[Reason]:
+    """The reasons, those first that need what is known of `home`, or the metrics of its `test` films."""
     answers, films = Answers.of(part, threshold), part.films
-    of_home = (loss, threshold_alone, likeliest_stress)
     return [
-        *([reason(answers, home) for reason in of_home] if home else []),
+        *([loss(answers, test), threshold_alone(answers, test)] if test else []),
+        *([likeliest_stress(answers, home)] if home else []),
         familiarity(answers, (films["remark"] != "").to_numpy(), home),
         prevalence(answers, home),
         calibration(answers),
-        view_and_age(answers, films),
+        view_and_age(answers, films, home),
         *([exposure(answers, films, home)] if home else []),
     ]
 
 
-def loss(answers: Answers, home: Home) -> Reason:
+def loss(answers: Answers, test: dict[str, Measured]) -> Reason:
     """How much worse it is than on the test films of home."""
     here = answers.intervals(lambda weights: rates(answers, answers.called, weights))
     rows = {}
     for metric in [*COMPARED, BALANCED]:
-        if (there := at_home(home, metric)) is not None:
+        if (there := at_home(test, metric)) is not None:
             rows[metric] = difference(there, measured(here.loc[metric]))
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric").reset_index()
     told = [
@@ -80,7 +80,7 @@ def loss(answers: Answers, home: Home) -> Reason:
     return Reason("the loss", "; ".join(told) + ".", table)
 
 
-def threshold_alone(answers: Answers, home: Home) -> Reason:
+def threshold_alone(answers: Answers, test: dict[str, Measured]) -> Reason:
     """What share of the loss in balanced accuracy another threshold would give back."""
     scored = Scored(answers.sick.astype(int), answers.probability, answers.patients)
     anew = cross_fitted_calls("youden", scored, Wanted(0.95, 5.0))
@@ -91,7 +91,7 @@ def threshold_alone(answers: Answers, home: Home) -> Reason:
         return {"frozen threshold": frozen, "new threshold": new, "gain": new - frozen}
 
     table = answers.intervals(metrics)
-    there = at_home(home, BALANCED)
+    there = at_home(test, BALANCED)
     if there is None:
         return Reason("the threshold", "What home had is not known.", table.reset_index())
     lost = difference(there, measured(table.loc["frozen threshold"]))
@@ -142,7 +142,7 @@ def familiarity(answers: Answers, unlike: np.ndarray, home: Home | None) -> Reas
     at_home = f", {home.unfamiliar:.1%} of the test films at home" if home else ""
     told = f"{unlike.mean():.1%} of the films are unlike the training films{at_home}"
     groups = {"unlike the training films": unlike, "like them": ~unlike}
-    table = by_group(answers, groups, "films")
+    table = by_group(answers, groups)
     told += contrast(answers, unlike, "unlike them", "like them")
     return Reason("familiarity", told + ".", table)
 
@@ -197,10 +197,10 @@ def calibration(answers: Answers) -> Reason:
     return Reason("calibration", "; ".join(told) + ".", table.reset_index())
 
 
-def view_and_age(answers: Answers, films: pd.DataFrame) -> Reason:
+def view_and_age(answers: Answers, films: pd.DataFrame, home: Home | None) -> Reason:
     """How it fares by view and by age, and how much of the AUC is in who is taken in which view, or how old."""
     groups: dict[str, np.ndarray] = {}
-    told, rows = [], []
+    told, rows = _who_they_are(films, home), []
     for name, values in (("view", films["view"]), ("age", _thirds(films["age"]))):
         known = values.notna() & (values != "")
         each = {f"{name} {value}": (values == value).to_numpy() for value in sorted(set(values[known]))}
@@ -228,8 +228,21 @@ def view_and_age(answers: Answers, films: pd.DataFrame) -> Reason:
             f"among films of the same {name} the AUC is {figures.at['within', 'value']:.3f}, over all "
             f"{figures.at['all', 'value']:.3f}: {in_words(row.value, row.low, row.high)}"
         )
-    table = pd.concat([by_group(answers, groups, "group"), pd.DataFrame(rows)], ignore_index=True)
+    table = pd.concat([by_group(answers, groups), pd.DataFrame(rows)], ignore_index=True)
     return Reason("view and age", _sentence(told), table)
+
+
+def _who_they_are(films: pd.DataFrame, home: Home | None) -> list[str]:
+    """Which views and ages there are, beside those of the training films, where both are known."""
+    told, views, age = [], films.loc[films["view"] != "", "view"], films["age"].median()
+    if home and home.views and len(views):
+        for view, share in views.value_counts(normalize=True).head(3).items():
+            told.append(
+                f"{view} on {share:.0%} of the films whose view is known, {home.views.get(view, 0):.0%} at home"
+            )
+    if home and "age" in home.quantiles and age == age:  # NaN where no film tells it
+        told.append(f"the median age is {age:.0f}, {home.quantiles['age'][QUANTILES.index(0.5)]:.0f} at home")
+    return told
 
 
 def exposure(answers: Answers, films: pd.DataFrame, home: Home) -> Reason:

@@ -135,6 +135,9 @@ def _failures(folder: Path) -> Section:
         "Where it fails",
         "The share of films that is predicted right, by group, with its interval; “predicted_sick” are those predicted "
         "to show pneumonia of any subtype.",
-        tables=[("", pd.read_csv(folder / "groups_test.csv"))],
+        tables=[
+            ("", pd.read_csv(folder / "groups_test.csv")),
+            ("against the rest, adjusted for how many were looked at", pd.read_csv(folder / "group_gaps_test.csv")),
+        ],
         pictures=pictures_in(folder, "errors"),
     )

@@ -9,7 +9,7 @@ import pandas as pd
 from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
 from pneumonia.evaluation.abstention import coverage_table
 from pneumonia.evaluation.bootstrap import intervals
-from pneumonia.evaluation.home import Home
+from pneumonia.evaluation.home import Home, Measured
 from pneumonia.evaluation.metrics import compute_metrics
 from pneumonia.evaluation.parts import Part, classifier_in
 from pneumonia.evaluation.prediction_tables import metric_intervals, prediction_table
@@ -51,6 +51,7 @@ class Validation:
 def validate(
     predictor: Predictor,
     home: Home | None,
+    test: dict[str, Measured],
     films: FilmsElsewhere,
     asked: Asked,
     recalibrated: tuple[int, Chooser] | None,
@@ -61,6 +62,7 @@ def validate(
     That is `metrics.json`, `predictions.csv`, `report.html`, and `evaluation/` with tables and pictures; besides
     `left_out.csv`, and `reasons.json`, why it is not as at home (see `explanation`).
 
+    `home` is what the version carries, and `test` what is known of the metrics of its own test films.
     With `recalibrated`, so many of the films choose a temperature and a threshold of their own (see `recalibration`).
 
     Raises:
@@ -91,7 +93,7 @@ def validate(
     films.left_out.to_csv(directory / "left_out.csv", index=False)
     predictions.drop(columns="image").to_csv(directory / "predictions.csv", index=False)
     (directory / "metrics.json").write_text(json.dumps({PART: metrics}, indent=2) + "\n")
-    reasons = explain(part, decision.threshold, home)
+    reasons = explain(part, decision.threshold, home, test)
     (directory / "reasons.json").write_text(_as_json(reasons), encoding="utf-8")
     recalibration = None
     if recalibrated:
