@@ -51,7 +51,7 @@ def test_where_one_of_four_is_killed_the_others_end_at_once_and_say_which(tmp_pa
     processes[gone].kill()
     started = time.monotonic()
     told = [process.communicate(timeout=60)[1] for process in processes]
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # JAX takes 60 s and more
     for number, (process, errors) in enumerate(zip(processes, told, strict=True)):
         assert process.returncode != 0
         lines = [line for line in errors.splitlines() if line.startswith("error: ")]
@@ -90,12 +90,10 @@ def test_two_that_train_go_on_where_one_was_killed(tmp_path, gone):
     checkpoint = project.root / "models" / ".checkpoint.npz"
 
     def start_both() -> list[subprocess.Popen]:
-        environments = [ENVIRONMENT | {"PYTHONPATH": "src", "TF_CPP_MIN_LOG_LEVEL": "3"} | each for each in together(2)]
-        return [
-            subprocess.Popen(command, cwd=project.root, env=each, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             text=True)
-            for command, each in zip((first, other), environments, strict=True)
-        ]  # fmt: skip
+        common = ENVIRONMENT | {"PYTHONPATH": "src", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+        how = {"cwd": project.root, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        commands = zip((first, other), together(2), strict=True)
+        return [subprocess.Popen(command, env=common | each, **how) for command, each in commands]
 
     processes = start_both()
     while not checkpoint.exists():
@@ -107,11 +105,16 @@ def test_two_that_train_go_on_where_one_was_killed(tmp_path, gone):
     assert [process.returncode != 0 for process in processes] == [True, True]
     assert not (project.root / "models" / "model.keras").exists()
 
-    told = [process.communicate(timeout=240)[0] for process in start_both()]
+    told = [process.communicate(timeout=600)[0] for process in start_both()]
     assert "Epoch 1/4" not in told[0] and "Epoch 4/4" in told[0], told
     assert list(pd.read_csv(project.root / "reports" / "history.csv")["epoch"]) == [1, 2, 3, 4]
     [run] = project.mlflow_runs()
-    assert [metric.step for metric in project.mlflow().get_metric_history(run.info.run_id, "loss")] == [1, 2, 3, 4]
+    assert [metric.step for metric in project.mlflow().get_metric_history(run.info.run_id, "epoch/loss")] == [
+        1,
+        2,
+        3,
+        4,
+    ]
 
 
 def training_process(pid: int) -> int:

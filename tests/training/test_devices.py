@@ -91,7 +91,7 @@ def together(count: int) -> list[dict[str, str]]:
 
 
 def finish(process: subprocess.Popen) -> dict:
-    output, errors = process.communicate(timeout=240)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors[-3000:]
     results = [line.removeprefix("RESULT ") for line in output.splitlines() if line.startswith("RESULT ")]
     return json.loads(results[0]) if results else {}

@@ -50,7 +50,7 @@ def evaluate(
     """
     images, names = open_images(data / "clean"), params.classes
     train_rows, _, _ = read_part(data / "split.csv", "train", names)
-    familiarity = fit_familiarity(images[train_rows])
+    familiarity = fit_familiarity([images[row] for row in train_rows])  # views: all films may be more than memory
     classifier = classifier_in(model)
     parts, temperature = predict_parts(classifier, images, data / "split.csv", names)
     threshold, choices = _operating_point(parts["val"], parts["test"], params)

@@ -12,6 +12,7 @@ were no lateral films to try it on.
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -98,8 +99,8 @@ class Familiarity:
         return read
 
 
-def fit(images: np.ndarray) -> Familiarity:
-    """Learn what films look like from the packed training films, uint8 (N, S, S), ten at the least.
+def fit(images: np.ndarray | Sequence[np.ndarray]) -> Familiarity:
+    """Learn what films look like from the packed training films, N of uint8 (S, S), ten at the least.
 
     Raises:
         UserError: fewer films.
