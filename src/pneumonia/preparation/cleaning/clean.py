@@ -91,11 +91,11 @@ def pack(films: pd.DataFrame, raw: Path, pixels: Path, params: Params) -> tuple[
             if result.frames > 1:
                 log.warning("%s holds %d frames: the first is packed", films.at[row, "file"], result.frames)
     columns = pd.DataFrame.from_dict(facts, orient="index", columns=["fingerprint", *FACTS])
-    told = films.drop(columns=INDEX_COLUMNS).loc[columns.index]
+    told = films.drop(columns=INDEX_COLUMNS, errors="ignore").loc[columns.index]
     for fact in told.columns.intersection(FACTS):  # what the source tells of a film comes before the film's own header
         told[fact] = told[fact].where(told[fact] != "", columns[fact])
     columns = columns.drop(columns=told.columns, errors="ignore").astype({"quality": "Int64"}).join(told)
-    readable = films[INDEX_COLUMNS].join(columns, how="inner")
+    readable = films.drop(columns=told.columns).join(columns, how="inner")
     return readable.assign(packed_row=np.arange(len(readable))), reasons
 
 
