@@ -79,6 +79,11 @@ class Place:
     root: Path
     images: np.ndarray
 
+    @property
+    def store(self) -> str:
+        """The address of its MLflow store. A relative one would be the first that MLflow opened."""
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
     def write(self, images: np.ndarray, rows: pd.DataFrame, name: str = "elsewhere") -> Path:
         """`images` as PNG, and a table of them with the columns of `rows`; its path."""
         folder = self.root / name

@@ -88,12 +88,12 @@ def test_the_new_version_has_both_decisions_and_the_same_network(home: Place):
     said = CliRunner().invoke(app, ["validate", str(table), *model, "--recalibrate", "60", "--site", "north"])
     assert said.exit_code == 0, said.output
     assert f"{NAME} version 2 is version 1 with decisions for north" in said.output
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(home.store)
     tags = client.get_model_version(NAME, "2").tags
     assert tags["recalibrated_from"] == "1"
     assert tags["dataset"] == client.get_model_version(NAME, "1").tags["dataset"]
     assert str(client.get_model_version_by_alias(NAME, "champion").version) == "1"
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    mlflow.set_tracking_uri(home.store)
     files = [Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{number}")) / "artifacts" for number in (1, 2)]
     for network in ("model.keras", "home.json"):
         one, other = (hashlib.sha256((folder / network).read_bytes()).hexdigest() for folder in files)

@@ -41,7 +41,7 @@ def test_the_frozen_model_is_measured_on_films_elsewhere_and_the_version_says_so
     assert f"roc_auc {metrics['roc_auc']:.3f}" in said
     assert "labels by: two radiologists" in said
 
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(home.store)
     tags = client.get_model_version(NAME, "1").tags
     assert tags["external.north.roc_auc"].startswith(f"{metrics['roc_auc']:.4f} (")
     assert (tags["external.north.films"], tags["external.north.labels_by"]) == ("120", "two radiologists")

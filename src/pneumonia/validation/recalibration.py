@@ -81,13 +81,18 @@ class Recalibration:
     @property
     def sentence(self) -> str:
         """What it gives, in words."""
-        row = self.figures.set_index("metric").loc[BALANCED]
+        figures = self.figures.set_index("metric")
+        row = figures.loc[BALANCED]
+        pairs = (
+            f"{name} {figures.at[name, 'recalibrated']:.3f} instead of {figures.at[name, 'frozen']:.3f}"
+            for name in ("sensitivity", "specificity")
+        )
         sure = "" if row["low"] > 0 or row["high"] < 0 else ", no difference that these films can show"
         change = f"by {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}){sure}"
         return (
             f"Threshold {self.of_site.threshold:.3f} and temperature {self.of_site.temperature:.2f} by "
-            f"{self.of_site.rule.split(', ')[-1]}; on the others the balanced accuracy is {row['recalibrated']:.3f}, "
-            f"where the frozen ones give {row['frozen']:.3f}: {change}."
+            f"{self.of_site.rule.split(', ')[-1]}; on the others {', '.join(pairs)}, balanced accuracy "
+            f"{row['recalibrated']:.3f} instead of {row['frozen']:.3f}: {change}."
         )
 
 
