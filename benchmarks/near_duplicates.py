@@ -1,10 +1,11 @@
 """How many altered copies of films `clean.near_duplicates` finds, and how often it takes two patients for one.
 
-    python benchmarks/near_duplicates.py FOLDER [--most 1000] [--copies 40]
+    python benchmarks/near_duplicates.py [FOLDER] [--most 1000] [--copies 40]
 
 FOLDER holds JPEG or PNG films whose names begin with the patient (`person12_…`, `IM-0001-…`, `patient0001_…`). Of some
 films copies are made: encoded anew, of another size, cropped, exposed otherwise, all at once. A pair of films whose
-names tell two patients is known to be different, as far as the names tell.
+names tell two patients is known to be different, as far as the names tell. Without a folder it makes films itself, of a
+patient each.
 """
 
 import argparse
@@ -20,8 +21,10 @@ from PIL import Image
 
 from pneumonia.preparation.cleaning.near_duplicates import ALIKE, measure_candidates
 from pneumonia.radiographs.read import read_radiograph, resize
+from pneumonia.sources.phantom.source import render
+from pneumonia.sources.phantom.thorax import draw_anatomy
 
-SIZE = 224
+SIZE, MADE = 224, 100
 PATIENT = re.compile(r"person\d+|.*IM-\d+|patient\d+")
 
 
@@ -62,24 +65,23 @@ ALTERATIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Copies found, and false alarms.")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--most", type=int, default=1000, help="films, spread over all there are")
     parser.add_argument("--copies", type=int, default=40, help="of each alteration")
     given = parser.parse_args()
-    files = sorted(path for path in given.folder.rglob("*") if path.suffix in {".jpeg", ".jpg", ".png"})
-    files = files[:: max(1, -(-len(files) // given.most))]
-    if len(files) < 2:
+    originals = read(given.folder, given.most) if given.folder else generated(MADE)
+    if len(originals) < 2:
         parser.error(f"{given.folder} has no films in it")
     rng = np.random.default_rng(0)
     films, patients, made = [], [], []
-    for file in files:
-        films.append(resize(read_radiograph(file).pixels, SIZE))
-        found = PATIENT.match(file.name)
-        patients.append(found[0] if found else file.name)
+    for name, pixels in originals:
+        films.append(resize(pixels, SIZE))
+        found = PATIENT.match(name)
+        patients.append(found[0] if found else name)
     for name, alter in ALTERATIONS.items():
-        for row in rng.permutation(len(files))[: given.copies]:
+        for row in rng.permutation(len(originals))[: given.copies]:
             made.append((name, row, len(films)))
-            films.append(resize(alter(read_radiograph(files[row]).pixels, rng), SIZE))
+            films.append(resize(alter(originals[row][1], rng), SIZE))
             patients.append(patients[row])
     images = np.stack(films)
     start = time.perf_counter()
@@ -88,6 +90,20 @@ def main() -> None:
     tell(np.array(patients), pairs, alike, made)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{len(images)} films at {SIZE} pixels in {seconds:.1f} s; at most {memory:.0f} MiB, films included")
+
+
+def read(folder: Path, most: int) -> list[tuple[str, np.ndarray]]:
+    files = sorted(path for path in folder.rglob("*") if path.suffix in {".jpeg", ".jpg", ".png"})
+    return [(file.name, read_radiograph(file).pixels) for file in files[:: max(1, -(-len(files) // most))]]
+
+
+def generated(number: int) -> list[tuple[str, np.ndarray]]:
+    films = []
+    for patient in range(number):
+        rng = np.random.default_rng(patient)
+        grey, _ = render(rng, draw_anatomy(rng), "normal", 256)
+        films.append((f"patient{patient:04}.png", np.rint(255 * grey).astype(np.uint8)))
+    return films
 
 
 def tell(patients: np.ndarray, pairs: np.ndarray, alike: np.ndarray, made: list[tuple[str, int, int]]) -> None:

@@ -139,7 +139,7 @@ def test_the_interval_of_three_seeds_holds_the_truth_where_a_bootstrap_of_seeds_
         low, high = bootstrap_of_seeds(values, row["patients"], rng)
         held_by_bootstrap += low <= 0.8 <= high
     print(f"held in {held / studies:.3f}, a bootstrap of seeds in {held_by_bootstrap / studies:.3f}")
-    assert 0.93 <= held / studies <= 0.995
+    assert 0.91 <= held / studies <= 0.99
     assert held_by_bootstrap / studies < 0.9
 
 

@@ -126,5 +126,13 @@ def test_a_training_that_was_not_evaluated_is_none_of_a_repeat(repository, make_
     trained(make_params, monkeypatch, "x-f0-s0", 1.0, 0, 0, complete=False)
     assert finished_trainings(client, "pneumonia", ["x-f0-s0"]) == {}
     run_id = open_repeat(client, "pneumonia", "x", {})
-    with pytest.raises(UserError, match="repeat x is not complete; the same `pneumonia repeat` goes on with it"):
+    with pytest.raises(UserError, match="repeat x is not complete; the same `pneumonia repeat` again goes on with it"):
         children_of(client, client.get_run(run_id))
+
+
+def test_a_name_is_of_one_state_of_code_and_settings(repository):
+    client = open_store("pneumonia")
+    run_id = open_repeat(client, "pneumonia", "x", {"state": "abc"})
+    assert open_repeat(client, "pneumonia", "x", {"state": "abc"}) == run_id
+    with pytest.raises(UserError, match="repeat 'x' is of another commit, other edits or other settings"):
+        open_repeat(client, "pneumonia", "x", {"state": "def"})

@@ -57,12 +57,13 @@ def repeat(folds: int, seeds: int, changes: Sequence[str], name: str | None, job
     for change in changes:
         if (key := change.partition("=")[0]) in OURS:
             raise UserError(f"-S {change}: a repeat sets {key} itself; it may be --folds and --seeds")
-    name = name or _name(folds, seeds, changes)
+    state = _state(folds, seeds, changes)
+    name = name or f"{_model(changes)}-{folds}x{seeds}-{state}"
     films, params = _common(name, changes)
     planned = _plan(name, folds, seeds, params.seed)
     client = open_store(params.tracking.experiment)
-    facts = {"folds": folds, "seeds": seeds, "changes": " ".join(changes), "model": params.model,
-             "dataset": params.dataset, "task": params.task}  # fmt: skip
+    facts = {"folds": folds, "seeds": seeds, "changes": " ".join(changes), "state": state}
+    facts |= {"model": params.model, "dataset": params.dataset, "task": params.task}
     run_id = open_repeat(client, params.tracking.experiment, name, facts)
     names = [each.name for each in planned]
     done = finished_trainings(client, params.tracking.experiment, names)
@@ -74,6 +75,7 @@ def repeat(folds: int, seeds: int, changes: Sequence[str], name: str | None, job
     done = finished_trainings(client, params.tracking.experiment, names)
     if len(done) < len(planned):
         first = next((each for each in names if each not in done), "")
+        client.set_terminated(run_id, "FAILED")
         raise UserError(
             f"{len(planned) - len(done)} of {len(planned)} trainings failed; `dvc queue logs {first}` says why, "
             "and the same command trains what is missing"
@@ -81,12 +83,14 @@ def repeat(folds: int, seeds: int, changes: Sequence[str], name: str | None, job
     return name, complete_repeat(client, run_id, [done[each] for each in names], params)
 
 
-def _name(folds: int, seeds: int, changes: Sequence[str]) -> str:
-    """A name for the repeat, the same where commit, edits and changes are the same."""
-    state = [git("rev-parse", "HEAD"), git("diff", "HEAD", "--", ".", ":!dvc.lock"), *changes]
-    digest = hashlib.sha256("\0".join(state).encode()).hexdigest()[:6]
-    model = next((change.partition("=")[2] for change in changes if change.startswith("model=")), None)
-    return f"{model or load_params().model}-{folds}x{seeds}-{digest}"
+def _state(folds: int, seeds: int, changes: Sequence[str]) -> str:
+    """The same where commit, edits and settings are the same."""
+    state = [git("rev-parse", "HEAD"), git("diff", "HEAD", "--", ".", ":!dvc.lock"), f"{folds} {seeds}", *changes]
+    return hashlib.sha256("\0".join(state).encode()).hexdigest()[:6]
+
+
+def _model(changes: Sequence[str]) -> str:
+    return next((change.partition("=")[2] for change in changes if change.startswith("model=")), load_params().model)
 
 
 def _common(name: str, changes: Sequence[str]) -> tuple[dict[str, str], Params]:

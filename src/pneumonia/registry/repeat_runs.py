@@ -30,12 +30,20 @@ MEANS = "repeats.csv"
 
 
 def open_repeat(client: MlflowClient, experiment: str, name: str, facts: dict[str, Any]) -> str:
-    """The id of the parent run of the repeat `name`: the one that there is, running again, or a new one of `facts`."""
+    """The id of the parent run of the repeat `name`: the one that there is, running again, or a new one of `facts`.
+
+    Raises:
+        UserError: there is one whose `state`, one of `facts`, was another: its trainings are not these.
+    """
     known = client.get_experiment_by_name(experiment)
     assert known is not None, "open_store makes it"
     found = client.search_runs([known.experiment_id], f"tags.`{REPEAT}` = '{name}'")
     if found:
         run_id = str(found[0].info.run_id)
+        if found[0].data.params.get("state") != facts.get("state"):
+            raise UserError(
+                f"repeat {name!r} is of another commit, other edits or other settings; --name may be another or none"
+            )
         client.update_run(run_id, "RUNNING")
     else:
         run = client.create_run(known.experiment_id, run_name=name, tags={REPEAT: name})

@@ -17,7 +17,7 @@ from sklearn.neighbors import BallTree
 from pneumonia.preparation.cleaning.registration import SIDE, coarse_similarity, similarity, thumbnail
 from pneumonia.radiographs.caption import write_caption
 
-ALIKE = 0.8
+ALIKE = 0.85
 """From this similarity on two films are taken for copies."""
 WORTH_A_LOOK = 0.8
 """Pairs whose coarse similarity is less are not looked at in detail."""
