@@ -30,7 +30,7 @@ def add_home(evaluation: Evaluation, data: Path, directory: Path) -> None:
     rows = evaluation.intervals[evaluation.intervals["part"] == "test"]
     measured = of_part["train"].iloc[:: max(1, len(of_part["train"]) // MEASURED)]
     Home(
-        films=sorted(film_hashes(images[seen["image"].to_numpy()])),
+        films=sorted(film_hashes(images[row] for row in seen["image"])),
         patients=sorted(map(pseudonym, set(seen["patient"]))),
         salt=pseudonym(SALT_CHECK),
         test={row.metric: Measured(value=row.value, low=row.low, high=row.high) for row in rows.itertuples()},
@@ -39,7 +39,7 @@ def add_home(evaluation: Evaluation, data: Path, directory: Path) -> None:
             for row in evaluation.stressed.itertuples()
         },
         share_sick=float((~of_part["val"]["class"].isin(WITHOUT_PNEUMONIA)).mean()),
-        unfamiliar=float(np.mean([bool(familiarity.remark_on(image)) for image in images[of_part["test"]["image"]]])),
+        unfamiliar=float(np.mean([bool(familiarity.remark_on(images[row])) for row in of_part["test"]["image"]])),
         quantiles=_quantiles(images[measured["image"].to_numpy()], facts.set_index("file").loc[measured["file"]]),
         views=facts.loc[facts["view"] != "", "view"].value_counts(normalize=True).to_dict() if "view" in facts else {},
     ).save(directory / HOME)

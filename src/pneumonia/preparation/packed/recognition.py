@@ -6,6 +6,8 @@ pixels, and 99 % of 556 films within two after a reduction to 180 pixels and JPE
 copy half are nine or more bits from every other, 1.0 % are exact copies of another, and 1.2 % within two bits of one.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from PIL import Image
 from scipy.fft import dctn
@@ -15,8 +17,8 @@ BITS_APART = 2
 """Films whose hashes differ by no more are taken for one."""
 
 
-def film_hashes(images: np.ndarray) -> list[str]:
-    """The hash, 16 hex digits, of each of the packed films, uint8 (N, S, S)."""
+def film_hashes(images: Iterable[np.ndarray]) -> list[str]:
+    """The hash, 16 hex digits, of each of the packed films, uint8 (S, S) each."""
     return [_film_hash(image) for image in images]
 
 
