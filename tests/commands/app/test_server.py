@@ -124,7 +124,7 @@ def test_in_a_browser_a_film_that_is_not_answered_is_uncertain_and_the_band_is_t
         label = browser.find_element(By.ID, "label")
         WebDriverWait(browser, 30).until(lambda _: label.text)
         assert label.text == "uncertain"
-        assert "uncertain from 0.0\u00a0% up to 100.0\u00a0%" in browser.find_element(By.ID, "probability").text
+        assert "uncertain from 0.0 % up to 100.0 %" in browser.find_element(By.ID, "probability").text
 
 
 @pytest.fixture
