@@ -34,7 +34,7 @@ ROUNDS, SECONDS = 3, 2
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Seconds, memory and reading rate by the number of films.")
-    parser.add_argument("counts", type=int, nargs="+", help="how many films")
+    parser.add_argument("counts", type=int, nargs="*", default=[1000, 10000], help="how many films")
     parser.add_argument(
         "--folder", type=Path, help="where to make them, and what becomes of them; else where TMPDIR is"
     )

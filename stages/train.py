@@ -19,6 +19,7 @@ from pneumonia.registry.runs import log_training, resume_run, start_run
 from pneumonia.registry.store import open_store
 from pneumonia.training.batch_picture import plot_batch
 from pneumonia.training.checkpoint import Checkpoint, State, identity
+from pneumonia.training.companions import watched_companions
 from pneumonia.training.devices import join_processes, process
 from pneumonia.training.fitting import Trained, train
 from pneumonia.training.network_file import save_network
@@ -31,6 +32,11 @@ def main() -> None:
     params = load_params()
     join_processes()
     keep_compiled_programs()
+    with watched_companions():
+        _train(params)
+
+
+def _train(params: Params) -> None:
     val_rows, val_classes, _ = read_part(DATA / "split.csv", "val", params.classes)
     images, rows, val = open_images(DATA / "clean"), pd.read_csv(DATA / "train.csv"), (val_rows, val_classes)
     boxes = read_boxes(DATA / "clean") if params.task == "localize" else None

@@ -1,6 +1,7 @@
 """A real `mlflow server` on this machine, which can be killed and started again at the same address."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,9 +13,12 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port that nobody listens at, below those that the system gives to others of itself."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
@@ -47,6 +51,7 @@ class Server:
             except OSError:
                 assert self.process.poll() is None, (self.folder / "log").read_text()
                 time.sleep(0.5)
+        raise TimeoutError((self.folder / "log").read_text())
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):

@@ -30,6 +30,7 @@ WORST = [
     ("train", "pneumonia.registry.runs:log_training", 1),  # all files are new, the run does not know its model
     ("evaluate", "pneumonia.outputs:_replace", 5),  # half of the files are new
     ("evaluate", "pneumonia.registry.versions:_alias_and_reason", 1),  # registered, not decided
+    ("evaluate", "mlflow:MlflowClient.set_registered_model_alias", 1),  # decided, neither alias nor decision
 ]
 """A stage, a function, and in which of its calls the process is killed."""
 
@@ -69,7 +70,7 @@ def repository(tmp_path_factory) -> Repository:
     return project
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def undisturbed(repository) -> dict[str, Any]:
     """By stage, what it gives with `CHANGES`, and the seconds that it takes; made when asked for."""
 

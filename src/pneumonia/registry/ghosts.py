@@ -35,18 +35,19 @@ def mark_killed_runs(client: MlflowClient, experiment_id: str) -> None:
             client.set_terminated(run.info.run_id, "KILLED")
 
 
-def mark_undecided_versions(client: MlflowClient, name: str, newest: str) -> None:
+def mark_undecided_versions(client: MlflowClient, name: str, newest: str, champion: str | None) -> None:
     """Tag those versions of the registered model `name` of which nobody will decide, since their evaluation was killed.
 
     These have no decision, and belong to the run of the version `newest`, which goes on with that one, or to a run that
-    does not go on and was not evaluated.
+    does not go on and was not evaluated. The `champion` among them was killed after it had become that, and stays it.
     """
     goes_on = client.get_model_version(name, newest).run_id
     for version in list(every(partial(client.search_model_versions, f"name='{name}'"))):
         if "decision" in version.tags or str(version.version) == newest:
             continue
         if (goes_on and version.run_id == goes_on) or _has_ended(client, str(version.run_id)):
-            client.set_model_version_tag(name, version.version, "decision", "none: its evaluation was killed")
+            became = "champion" if str(version.version) == champion else "none"
+            client.set_model_version_tag(name, version.version, "decision", f"{became}: its evaluation was killed")
 
 
 def _is_gone(process: str) -> bool:

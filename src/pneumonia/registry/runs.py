@@ -44,7 +44,7 @@ def start_run(params: Params, data: Path) -> Iterator[Run]:
     """
     experiment_name = os.environ.get("DVC_EXP_NAME")
     name = f"{params.model}-{params.dataset}-{params.task}" + (f" {experiment_name}" if experiment_name else "")
-    with run_until_the_end(mlflow.start_run(run_name=name, tags=_tags(params))) as run:
+    with run_until_the_end(mlflow.start_run(run_name=name, tags=_tags(params) | {PROCESS: this_process()})) as run:
         mlflow.log_params(_flat_params(params))
         split = pd.read_csv(data / "split.csv", dtype={"patient": str}, keep_default_na=False)
         digest = fingerprint([data / "clean" / "images.npy", data / "split.csv"])

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -69,7 +69,9 @@ def open_store(experiment: str) -> MlflowClient:
                 # Stored once and for all: a relative place would be looked for in each experiment's copy.
                 location = None if store.startswith("http") else (repository() / "mlruns").as_uri()
                 _create_experiment(client, experiment, location)
-            mark_killed_runs(client, mlflow.set_experiment(experiment).experiment_id)
+            experiment_id = mlflow.set_experiment(experiment).experiment_id
+            with suppress(MlflowException):  # no run of today is refused for the marks of old ones
+                mark_killed_runs(client, experiment_id)
         except UserError:
             raise
         # A store's address can be wrong in as many ways as there are databases, drivers and networks.

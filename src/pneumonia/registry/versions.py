@@ -67,14 +67,17 @@ def give_alias(
     client = MlflowClient()
     # One at a time: if two runs finish at once, the second is compared with the first.
     with store_lock():
-        mark_undecided_versions(client, name, version)
-        alias, reason = decide(_champion(client, name))
-        for key, value in {**tags, "decision": f"{alias}: {reason}"}.items():
+        champion = _champion(client, name)
+        mark_undecided_versions(client, name, version, str(champion.version) if champion else None)
+        alias, reason = decide(champion)
+        for key, value in tags.items():
             client.set_model_version_tag(name, version, key, value)
         if alias == CHAMPION:
             _crown(client, name, version)
         else:
             client.set_registered_model_alias(name, CHALLENGER, version)
+        # Last: killed before, the version does not say that it is what it is not.
+        client.set_model_version_tag(name, version, "decision", f"{alias}: {reason}")
     return f"{name} version {version} is {alias}: {reason}"
 
 
@@ -123,15 +126,20 @@ def rollback(name: str) -> str:
 
 
 def _crown(client: MlflowClient, name: str, version: str) -> None:
-    client.set_registered_model_tag(name, CHAMPIONS, " ".join([*_champions(client, name), version]))
     client.set_registered_model_alias(name, CHAMPION, version)
+    client.set_registered_model_tag(name, CHAMPIONS, " ".join(_champions(client, name)))
     if CHALLENGER in client.get_model_version(name, version).aliases:
         client.delete_registered_model_alias(name, CHALLENGER)
 
 
 def _champions(client: MlflowClient, name: str) -> list[str]:
-    """The versions that were champion, in their order, without those that were rolled back."""
-    return client.get_registered_model(name).tags.get(CHAMPIONS, "").split()
+    """The versions that were champion, in their order, without those that were rolled back; the last one still is.
+
+    The tag may lack that one, where a process was killed before it wrote it.
+    """
+    model = client.get_registered_model(name)
+    known, champion = model.tags.get(CHAMPIONS, "").split(), str(model.aliases.get(CHAMPION, ""))
+    return known if known[-1:] == [champion] or not champion else [*known, champion]
 
 
 def _is_there(client: MlflowClient, name: str, version: str) -> bool:

@@ -22,7 +22,6 @@ from pneumonia.preparation.packed.films import class_numbers
 from pneumonia.training.batches import TrainingBatches, targets
 from pneumonia.training.box_targets import BoxTargets
 from pneumonia.training.checkpoint import State
-from pneumonia.training.companions import watched_companions
 from pneumonia.training.devices import agree, data_parallel, describe, process
 from pneumonia.training.history import History, restore
 from pneumonia.training.learner import Learner, compile_learner, make_learner, plain_inputs
@@ -101,8 +100,7 @@ def train(
         learner = make_learner(network.model, params.train, params.seed, head)
         wanted = box_targets(val[0]) if box_targets else targets(val[1], len(names))
         validation = _validation_data(images, val[0], wanted, params.train.batch_size)
-        with watched_companions():
-            _fit(learner, phases, batches, validation, history, params.train, resumed)
+        _fit(learner, phases, batches, validation, history, params.train, resumed)
     return Trained(
         model=_in_float32(network.model, history.best, ["map", "probability"] if head else ["probability"]),
         weights=network.weights,
