@@ -97,7 +97,7 @@ def test_of_groups_that_do_not_differ_few_studies_find_any():
 def test_films_of_an_unknown_group_are_in_no_rest_and_further_columns_are_groups():
     films = pd.DataFrame({"label": "viral", "patient": [f"p{n}" for n in range(80)], "width": 100, "height": 100})
     films["site"] = ["north", "south", "", "south"] * 20
-    films["scanner"] = [f"{n}" for n in range(80)]  # a name, and no group
+    films["scanner"] = [f"scanner {n}" for n in range(80)]  # a name, and no group
     films["ward"] = ["a", "b"] * 40
     groups = group_films(films)
     assert groups.columns.tolist() == ["site", "ward"]
