@@ -138,10 +138,18 @@ def _seen(
     if pseudonym(SALT_CHECK) != home.salt:
         return [OTHER_SALT], reasons
     theirs = set(home.patients)
-    # A table's patients are pseudonyms already, as those of DICOM films are at home.
-    seen = {name for name in named["patient"].unique() if name in theirs or pseudonym(name) in theirs}
+    seen = {name for name in named["patient"].unique() if _pseudonyms(name) & theirs}
     of_seen = named.index[named["patient"].isin(seen)]
     return [], {int(row): OF_SEEN_PATIENT for row in of_seen} | reasons
+
+
+def _pseudonyms(patient: str) -> set[str]:
+    """What a version may carry of a patient who is called so here.
+
+    A table and a DICOM file give a pseudonym, a class folder the name itself: here, at home, or both.
+    """
+    once = pseudonym(patient)
+    return {patient, once, pseudonym(once)}
 
 
 def _why_none(left_out: pd.DataFrame, remarks: list[str]) -> str:
