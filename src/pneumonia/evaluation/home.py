@@ -44,7 +44,8 @@ class Home(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     films: list[str]
-    """The `recognition.film_hashes` of the films of train and val."""
+    """The `recognition.film_hashes` of the films of train and val, and of those elsewhere that chose a site's
+    decision."""
     patients: list[str]
     """The `deidentification.pseudonym` of their patients, as their own source calls them."""
     salt: str

@@ -88,6 +88,20 @@ def read_films(
     return FilmsElsewhere(table, packed, left_out.reset_index(drop=True), remarks)
 
 
+def with_films_that_chose(home: Home, films: FilmsElsewhere, rows: np.ndarray) -> Home:
+    """`home` that also knows the `films` in `rows`, and their patients if the salt is that of home: films that chose a
+    decision can no longer test it.
+    """
+    named = films.table.iloc[rows].loc[lambda table: table["is_named"], "patient"]
+    patients = {pseudonym(name) for name in named} if pseudonym(SALT_CHECK) == home.salt else set()
+    return home.model_copy(
+        update={
+            "films": sorted([*home.films, *film_hashes(films.images[rows])]),
+            "patients": sorted({*home.patients, *patients}),
+        }
+    )
+
+
 def _with_facts(films: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
     """`films` with the `facts` of their files; what a table tells of view, sex and age goes before."""
     known = facts.copy()
