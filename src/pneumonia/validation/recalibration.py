@@ -15,7 +15,7 @@ from pneumonia.evaluation.calibration import TEMPERATURES
 from pneumonia.evaluation.operating_point import Rule, Scored, Wanted, choose_cross_fitted
 from pneumonia.inference.decision import Decision, OfSite
 from pneumonia.inference.probabilities import SMALLEST, probability_of_pneumonia, scale
-from pneumonia.validation.answers import BALANCED, Answers, rates
+from pneumonia.validation.answers import BALANCED, Answers, in_words, rates
 
 SIZES = (10, 20, 50, 100, 200, 500, 1000)
 """How many labelled films are tried."""
@@ -90,10 +90,9 @@ class Recalibration:
             f"{name} {figures.at[name, 'recalibrated']:.3f} instead of {figures.at[name, 'frozen']:.3f}"
             for name in ("sensitivity", "specificity")
         )
-        sure = "" if row["low"] > 0 or row["high"] < 0 else ", no difference that these films can show"
         usable = float(self.curve["usable"].iloc[-1])
         few = f" In {usable:.0%} of draws so many films hold {FEWEST} patients with and without pneumonia to choose by."
-        change = f"by {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}){sure}"
+        change = in_words(row["difference"], row["low"], row["high"])
         return (
             f"Threshold {self.of_site.threshold:.3f} and temperature {self.of_site.temperature:.2f} by "
             f"{self.of_site.rule.split(', ')[-1]}; on the others {', '.join(pairs)}, balanced accuracy "
