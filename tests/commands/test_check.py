@@ -3,13 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
 from typer.testing import CliRunner
 
 from pneumonia.commands.check import check
 from pneumonia.commands.cli import app
-from pneumonia.errors import UserError
 from pneumonia.preparation.cleaning.clean import clean
 from pneumonia.preparation.splitting import split
 from pneumonia.sources.shared.download import download
@@ -64,10 +61,10 @@ def test_it_tells_for_what_there_are_enough_films(tmp_path, make_params):
     told, testable = told_of(write_films(tmp_path / "fewer", normal=7, viral=2), make_params)
     assert "to train: not enough: class 'pneumonia' has too few patients" in told
     assert "to validate: not enough: class 'pneumonia' has 2 films; split.val_per_class" in told
-    assert told.endswith("to test: enough")
-    assert testable
+    assert told.endswith("to test: not enough: patients with pneumonia: 2, at least 5 are needed")
+    assert not testable
     told, testable = told_of(write_films(tmp_path / "well", normal=7), make_params)
-    assert told.endswith("to test: not enough: there is no film of class 'pneumonia'")
+    assert told.endswith("to test: not enough: patients with pneumonia: 0, at least 5 are needed")
     assert not testable
 
 
@@ -98,20 +95,24 @@ def test_a_table_is_read_with_the_columns_and_names_of_params(tmp_path, make_par
     assert "by site: east 8 of 4 patients; west 4 of 2 patients" in told
 
 
-def test_a_label_that_the_task_does_not_know_is_told(tmp_path, make_params):
-    with pytest.raises(UserError, match="label 'pneumonia' has no class in task 'multiclass'"):
-        told_of(write_films(tmp_path / "films", normal=2, pneumonia=2), make_params, task="multiclass")
+def test_labels_coarser_than_the_tasks_are_enough_to_test_only(tmp_path, make_params):
+    films = write_films(tmp_path / "films", normal=6, pneumonia=6)
+    told, testable = told_of(films, make_params, task="multiclass")
+    assert "by class: normal 6 of 6 patients; pneumonia 6 of 6 patients" in told
+    for what in ("train", "validate"):
+        assert f"to {what}: not enough: label 'pneumonia' has no class in task 'multiclass'" in told
+    assert told.endswith("to test: enough")
+    assert testable
 
 
 def test_the_command_ends_with_1_where_one_could_not_even_test(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_params(tmp_path / "params.yaml", FEW)
-    films = write_films(tmp_path / "films", normal=3)
+    films = write_films(tmp_path / "films", normal=5)
     done = CliRunner().invoke(app, ["check", str(films)])
     assert done.exit_code == 1
     assert "to test: not enough" in done.stdout
-    (films / "viral").mkdir()
-    (films / "viral" / "1.png").write_bytes(png(thorax(9) // np.uint8(2)))
+    write_films(films, viral=5)
     assert CliRunner().invoke(app, ["check", str(films)]).exit_code == 0
     before = sorted(tmp_path.iterdir())
     done = CliRunner().invoke(app, ["check", "films/none.csv"])

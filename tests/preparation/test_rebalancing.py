@@ -74,3 +74,16 @@ def test_by_site_and_class_no_site_tells_the_label(films):
     assert rows.groupby(["site", "class"])["draws"].sum().tolist() == [50, 50, 50, 50]
     with pytest.raises(UserError, match="no site is known"):
         draw_rows(films.drop(columns="site"), "none", 0, "site_and_class")
+
+
+def test_a_site_without_films_of_a_class_is_told(films, make_params, tmp_path, capsys):
+    params = make_params({"rebalance.by": "site_and_class"})
+    for sites, told in (
+        (["a"] * 20 + ["a", "b"] * 30, "warning: no training films of b/normal: there the site"),
+        (["a", "b"] * 40, ""),
+    ):
+        films.assign(patient="p", part="train", site=sites).to_csv(tmp_path / "split.csv", index=False)
+        rebalance(params, tmp_path / "split.csv", tmp_path / "train.csv", tmp_path / "classes.png")
+        said = capsys.readouterr().err
+        assert told in said
+        assert bool(said) == bool(told)

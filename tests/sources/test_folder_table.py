@@ -207,6 +207,33 @@ def test_a_thousand_mistakes_are_one_line_of_a_length_that_is_read(tmp_path):
     assert len(told) < 3000
 
 
+def test_commas_at_the_ends_of_rows_shift_no_column_and_cells_without_a_header_are_told(tmp_path, compute):
+    films = write_films(tmp_path / "films", "1.png", "2.png")
+    write_table(films / "t.csv", "file,label,patient", "1.png,normal,7,", "2.png,viral,08,")
+    index = index_of(films, compute, table="t.csv")
+    assert index["label"].to_dict() == {"1.png": "normal", "2.png": "viral"}
+    assert index["patient"].tolist() == [pseudonym("7"), pseudonym("08")]
+    write_table(films / "t.csv", "file,label", "1.png,normal,7", "2.png,viral,8")
+    assert "t.csv: cannot be read as a table (rows have more cells than the header" in mistakes_of(films, table="t.csv")
+
+
+def test_mistakes_in_several_tables_are_told_at_once_and_patients_are_checked_across_them(tmp_path):
+    films = write_films(tmp_path / "films", "train/1.png", "train/2.png", "test/1.png", "test/2.png")
+    write_table(films / "train" / "metadata.csv", "file_name,label,patient", "1.png,normal,7", "2.png,Mass,8")
+    write_table(films / "test" / "metadata.csv", "file_name,label,patient", "1.png,viral,9", "2.png,viral,7")
+    told = mistakes_of(films)
+    assert f"{films}/train/metadata.csv: label 'Mass' has no meaning (row 3)" in told
+    assert "a patient is in train and in test (row 2)" in told
+    assert f"{films}/test/metadata.csv: a patient is in train and in test (row 3)" in told
+
+
+def test_a_patient_number_that_several_sites_have_is_told(tmp_path, compute, capsys):
+    films = write_films(tmp_path / "films", "1.png", "2.png", "3.png")
+    write_table(films / "t.csv", "file,label,patient,site", "1.png,normal,7,a", "2.png,viral,7,b", "3.png,viral,8,b")
+    assert index_of(films, compute, table="t.csv")["patient"].nunique() == 2
+    assert "warning: 1 patients have films of several sites, each counts as one person" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("values", "header", "told"),
     [
@@ -295,6 +322,7 @@ def test_a_table_is_read_as_people_write_it(tmp_path, compute):
         ({"labels": {True: "normal"}}, "True as a name"),
         ({"labels": {"Mass": "tumour"}}, "tumour"),
         ({"columns": {"width": "Width"}}, "'width', which is taken"),
+        ({"columns": {"contrast": "Medium"}}, "'contrast', which is taken"),
         ({"columns": {"Scanner Model": "x"}}, "'Scanner Model'; it may have file, label"),
         ({"patient_pattern": "("}, "should be a regular expression"),
         ({"labels": {"Mass": "normal"}, "positive": ["mass"]}, "'mass' is in labels and in positive"),

@@ -8,6 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
+from pneumonia.evaluation.home import Measured
+from pneumonia.validation.answers import Answers
+from pneumonia.validation.explanation import threshold_alone
 
 from .conftest import MIDDLE, Place
 
@@ -17,6 +20,23 @@ def reasons(home: Place, images: np.ndarray, rows, name: str) -> dict:
     result = CliRunner().invoke(app, ["validate", str(table), "--model", "models:/pneumonia-binary/1"])
     assert result.exit_code == 0, result.output
     return json.loads(Path("validation", name, "reasons.json").read_text())
+
+
+def test_a_threshold_gives_back_a_share_of_the_loss_only_where_its_gain_is_beyond_chance_and_never_more_than_all():
+    rng = np.random.default_rng(0)
+    sick, patients = np.repeat([0.0, 1.0], 60), np.array([f"p{number}" for number in range(120)])
+
+    def shares(probability: np.ndarray, sensitivity: float) -> list[float]:
+        answers = Answers(sick, probability, (probability >= 0.5).astype(float), patients)
+        at_home = Measured(value=sensitivity, low=sensitivity, high=sensitivity)
+        table = threshold_alone(answers, {"sensitivity": at_home, "specificity": at_home}).table
+        return table.loc[table.iloc[:, 0] == "share of the loss", "value"].tolist()
+
+    noise = rng.uniform(size=120)
+    assert shares(noise, 0.95) == []  # all is lost, and no threshold gives it back
+    shifted = 0.55 + 0.4 * (0.5 * sick + 0.5 * noise)  # all are called sick
+    assert shares(shifted, 0.75) == [1.0]
+    assert 0.7 < shares(shifted, 0.999)[0] <= 1
 
 
 @pytest.mark.slow

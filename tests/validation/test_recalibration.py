@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from scipy.stats import hypergeom
 from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
 from pneumonia.errors import UserError
+from pneumonia.evaluation.home import Home
 from pneumonia.evaluation.operating_point import Wanted
-from pneumonia.inference.decision import Decision
+from pneumonia.inference.decision import Decision, OfSite
 from pneumonia.validation.recalibration import Chooser, Labelled, fit_temperature, recalibrate
 
 from .conftest import MIDDLE, Place
@@ -73,6 +75,30 @@ def test_where_nothing_is_wrong_nothing_is_claimed():
     assert "no difference that these films can show" in found.sentence or "-0." in found.sentence
 
 
+class AsFrozen(Chooser):
+    """It decides as at home, whatever films it has."""
+
+    def decide(self, films: Labelled) -> OfSite:
+        return OfSite(temperature=1, threshold=0.5, rule="by hand")
+
+
+def test_each_size_is_measured_on_the_same_films():
+    curve = recalibrate(labelled(300, 1), 100, AsFrozen("youden", Wanted(0.95, 5)), FROZEN).curve.set_index("films")
+    assert curve.loc[[0, 50, 100], "draws"].tolist() == [50, 50, 50]
+    for metric in ("balanced_accuracy", "sensitivity_low", "log loss"):
+        assert curve.loc[50, metric] == curve.loc[100, metric] == curve.loc[0, metric]
+
+
+def test_where_few_are_sick_it_is_told_how_often_so_many_films_can_choose():
+    sick = np.repeat([1, 0], [20, 180])
+    said = np.linspace(0.9, 0.1, 200)
+    rare = Labelled(sick, np.stack([1 - said, said], axis=1), 1, np.array([f"p{n}" for n in range(200)]))
+    found = recalibrate(rare, 10, AsFrozen("youden", Wanted(0.95, 5)), FROZEN)
+    [usable] = found.curve.loc[found.curve["films"] == 10, "usable"]
+    assert usable == pytest.approx(hypergeom.sf(1, 200, 20, 10), abs=0.1)  # two or more of them
+    assert f"In {usable:.0%} of draws so many films hold 2 patients with and without pneumonia" in found.sentence
+
+
 def test_too_few_films_are_told():
     with pytest.raises(UserError, match="recalibrate is 60; of 60 films it takes 2 patients"):
         recalibrate(labelled(60, 0), 60, CHOOSER, FROZEN)
@@ -95,12 +121,22 @@ def test_the_new_version_has_both_decisions_and_the_same_network(home: Place):
     assert str(client.get_model_version_by_alias(NAME, "champion").version) == "1"
     mlflow.set_tracking_uri(home.store)
     files = [Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{number}")) / "artifacts" for number in (1, 2)]
-    for network in ("model.keras", "home.json"):
-        one, other = (hashlib.sha256((folder / network).read_bytes()).hexdigest() for folder in files)
-        assert one == other
+    one, other = (hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest() for folder in files)
+    assert one == other
+    before, after = (Home.load(folder / "home.json") for folder in files)
+    assert (len(after.films) - len(before.films), len(after.patients) - len(before.patients)) == (60, 60)
     of_site = Decision.load(files[1] / "decision.json").sites["north"]
     assert "recalibrated" in pd.read_csv("validation/elsewhere/evaluation/recalibration.csv")
     assert "What labelling films would give" in Path("validation/elsewhere/report.html").read_text()
+    of_north = ["validate", str(table), "--model", f"models:/{NAME}/2", "--name", "again", "--site", "north"]
+    said = CliRunner().invoke(app, of_north)
+    assert said.exit_code == 0, said.output
+    assert "left out: 60 seen in training or validation" in said.output  # they chose the decision
+    answers = pd.read_csv("validation/again/predictions.csv")
+    threshold = Decision.load(files[1] / "decision.json").sites["north"].threshold
+    assert ((answers["probability"] >= threshold) == (answers["predicted"] == "pneumonia")).all()
+    said = CliRunner().invoke(app, [*of_north[:-1], "south"])
+    assert "site is 'south'; this version has decisions for north" in said.output
 
     film = table.parent / "0.png"
     of_version = ["predict", str(film), "--model", f"models:/{NAME}/2", "--format", "csv"]

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from pneumonia.annotations.labels import class_names, to_classes
+from pneumonia.annotations.labels import WITHOUT_PNEUMONIA, class_names, to_classes
 from pneumonia.errors import UserError
 from pneumonia.names import printable
 from pneumonia.params.load import Params
@@ -17,6 +17,7 @@ from pneumonia.preparation.cleaning.report import reason_kind
 from pneumonia.preparation.splitting import assign_parts
 from pneumonia.sources.folder.settings import Settings
 from pneumonia.sources.folder.source import Collection, collect, settings_for
+from pneumonia.validation.fewest import too_few
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,15 @@ class Checked:
     films: pd.DataFrame
     rejected: pd.Series
     """The reasons, by file."""
+    misplaced: str
+    """Why the labels do not fit the task; empty where they do. Else a class says whether it is pneumonia."""
 
     def enough(self, params: Params) -> dict[str, str]:
         """Why the films are not enough to train, to validate and to test, by what for; empty where they are."""
+        sick = ~self.films["class"].isin(WITHOUT_PNEUMONIA)
+        test = too_few(self.films["patient"], sick.to_numpy())
+        if self.misplaced:
+            return {"train": self.misplaced, "validate": self.misplaced, "test": test}
         counts = self.films["class"].value_counts()
         fewest = min((counts.get(name, 0), name) for name in params.classes)
         per_class = params.split.val_per_class
@@ -37,7 +44,7 @@ class Checked:
             "train": self._why_no_training(params),
             "validate": "" if fewest[0] >= per_class else f"class {fewest[1]!r} has {fewest[0]} films; "
             f"split.val_per_class, by which an operating point is chosen, needs {per_class}",
-            "test": "" if fewest[0] else f"there is no film of class {fewest[1]!r}",
+            "test": test,
         }  # fmt: skip
 
     def _why_no_training(self, params: Params) -> str:
@@ -77,14 +84,22 @@ def _read(settings: Settings, params: Params) -> Checked:
         for name, film in found.films.items()
     ]
     films = pd.DataFrame(rows).fillna("").sort_values("file", ignore_index=True)
-    numbers = to_classes(films["label"].tolist(), params.task)
+    labels, task, misplaced = films["label"].tolist(), params.task, ""
+    try:
+        numbers = to_classes(labels, task)
+    except UserError as error:  # coarser than the task's: one can still test on them
+        task, misplaced = "binary", str(error)
+        numbers = to_classes(labels, task)
     with TemporaryDirectory() as scratch:
         readable, reasons = pack(films, found.path, Path(scratch) / "pixels", params)
     reasons |= find_duplicates(readable, found.path, params.compute)
     kept = readable.drop(index=list(reasons), errors="ignore")
-    kept["class"] = np.array(class_names(params.task))[numbers[kept.index]]
+    kept["class"] = np.array(class_names(task))[numbers[kept.index]]
     return Checked(
-        found, kept.reset_index(drop=True), pd.Series({films.at[row, "file"]: reasons[row] for row in reasons})
+        found,
+        kept.reset_index(drop=True),
+        pd.Series({films.at[row, "file"]: reasons[row] for row in reasons}),
+        misplaced,
     )
 
 

@@ -99,7 +99,10 @@ def validate(
     recalibrate: Annotated[
         int | None, typer.Option(min=1, help="A new version with temperature and threshold from so many of the films.")
     ] = None,
-    site: Annotated[str | None, typer.Option(help="What the new version calls them; else NAME.")] = None,
+    site: Annotated[
+        str | None,
+        typer.Option(help="Whose films these are: with --recalibrate for a new version, else one that it knows."),
+    ] = None,
 ) -> None:
     """Ask a registered model about labelled films that it has never seen: how good is it there, and why."""
     with exit_on_user_error():

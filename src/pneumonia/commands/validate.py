@@ -54,7 +54,7 @@ def validate_version(wish: Wish) -> Iterator[str]:
     from pneumonia.registry.store import open_store
     from pneumonia.registry.validation_runs import log_validation, tagged_metrics
     from pneumonia.registry.version_files import name_in, registered_model
-    from pneumonia.validation.films import read_films
+    from pneumonia.validation.films import read_films, with_films_that_chose
     from pneumonia.validation.recalibration import Chooser
     from pneumonia.validation.report import Asked
     from pneumonia.validation.validate import validate
@@ -64,13 +64,16 @@ def validate_version(wish: Wish) -> Iterator[str]:
     chooser = Chooser(settings.threshold, Wanted(settings.sensitivity, settings.cost_of_miss))
     with registered_model(wish.model) as (files, number):
         predictor, version = Predictor.load(files), (name_in(wish.model), number)
+        asked_of = f"{version[0]} version {number}"
+        if wish.site and not wish.recalibrate:
+            predictor, asked_of = predictor.at(wish.site), f"{asked_of} as decided for {wish.site}"
         home = Home.load(files / HOME) if (files / HOME).is_file() else None
         films = read_films(found, predictor.decision, predictor.prepare.familiarity, home, wish.other_patients)
         test = home.test if home else tagged_metrics(*version)
         yield from films.remarks
         yield from (f"left out: {kind.films} {kind.reason}" for kind in films.counts().itertuples())
         open_store(params.tracking.experiment)  # fails before the work where the store cannot be written
-        asked = Asked(called, str(wish.place), f"{version[0]} version {number}", wish.labels_by)
+        asked = Asked(called, str(wish.place), asked_of, wish.labels_by)
         with whole_directory(directory) as partial:
             recalibrated = (wish.recalibrate, chooser) if wish.recalibrate else None
             came_out = validate(predictor, home, test, films, asked, recalibrated, partial)
@@ -85,5 +88,6 @@ def validate_version(wish: Wish) -> Iterator[str]:
         if came_out.recalibration:
             yield came_out.recalibration.sentence
             decision = predictor.decision.with_site(site, came_out.recalibration.of_site)
-            yield register_recalibrated(files, decision, version, run)
+            knows = home and with_films_that_chose(home, films, came_out.recalibration.rows)
+            yield register_recalibrated(files, decision, knows, version, run)
     yield f"{directory / 'report.html'}; run validation-{called} ({run[:8]})"

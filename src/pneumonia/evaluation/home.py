@@ -44,13 +44,14 @@ class Home(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     films: list[str]
-    """The `recognition.film_hashes` of the films of train and val."""
+    """The `recognition.film_hashes` of the films of train and val, and of those elsewhere that chose a site's
+    decision."""
     patients: list[str]
-    """The `deidentification.pseudonym` of their patients."""
+    """The `deidentification.pseudonym` of their patients, as their own source calls them."""
     salt: str
     """The pseudonym of `SALT_CHECK`: patients are recognised only by who has the same salt."""
     test: dict[str, Measured]
-    """Metrics of the test films."""
+    """Metrics of the test films; one that is not a number, as the AUC of one class is, is left out."""
     stresses: dict[str, Stressed]
     """By the name of the stress; `as it is` too."""
     share_sick: float

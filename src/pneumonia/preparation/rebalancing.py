@@ -1,5 +1,6 @@
 """What an epoch draws from the training films when the classes are unequal."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from imblearn.under_sampling import RandomUnderSampler
 from matplotlib.figure import Figure
 from sklearn.utils.class_weight import compute_sample_weight
 
-from pneumonia.errors import UserError
+from pneumonia.errors import UserError, few
 from pneumonia.outputs import whole_file
 from pneumonia.params.load import Params
 
@@ -26,6 +27,9 @@ def rebalance(params: Params, split: Path, out: Path, plot: Path) -> None:
     films = pd.read_csv(split, dtype={"patient": str}, keep_default_na=False)
     films = films[films["part"] == "train"].reset_index(drop=True)
     rows = draw_rows(films, method, params.seed, params.rebalance.by)
+    if params.rebalance.by == "site_and_class" and (empty := empty_cells(films)):
+        told = f"no training films of {few(empty)}: there the site still tells something of the class"
+        print(f"warning: {told}", file=sys.stderr)
     with whole_file(out) as table:
         rows[COLUMNS].to_csv(table, index=False)
         with whole_file(plot) as picture:
@@ -58,6 +62,12 @@ def draw_rows(films: pd.DataFrame, method: str, seed: int, by: str = "class") ->
         repeats = rows.assign(draws=draws - 1, augment=True)
         return pd.concat([rows, repeats[repeats["draws"] > 0]], ignore_index=True)
     return rows.assign(draws=draws)[draws > 0].reset_index(drop=True)
+
+
+def empty_cells(films: pd.DataFrame) -> list[str]:
+    """The sites without a training film of a class, each as `site/class`: no weight makes up for what is not there."""
+    counts = films.groupby(["site", "class"]).size().unstack(fill_value=0).stack()
+    return [f"{site}/{name}" for (site, name), count in counts.items() if count == 0]
 
 
 def plot_classes(films: pd.DataFrame, rows: pd.DataFrame, method: str) -> Figure:

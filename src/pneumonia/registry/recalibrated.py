@@ -6,15 +6,19 @@ from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 
+from pneumonia.evaluation.home import HOME, Home
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.predictor import DECISION
 from pneumonia.registry.pyfunc_model import log_radiograph_model
 from pneumonia.registry.runs import go_on
 
 
-def register_recalibrated(files: Path, decision: Decision, version: tuple[str, str], run_id: str) -> str:
+def register_recalibrated(
+    files: Path, decision: Decision, home: Home | None, version: tuple[str, str], run_id: str
+) -> str:
     """Register the classifier in `files`, its network byte for byte, with another `decision`; what was done, in words.
 
+    `home` is what it then carries of the films that it has seen, with those that chose the decision, if it knew any.
     `version`, a name and a number, is the one that it is from: it leaves it its tags and its card. `run_id` is that of
     the validation that chose the decision. No alias moves: without a site both versions answer alike.
     """
@@ -25,6 +29,9 @@ def register_recalibrated(files: Path, decision: Decision, version: tuple[str, s
         shutil.copytree(files, copy)
         (copy / DECISION).unlink()
         decision.save(copy / DECISION)
+        if home:
+            (copy / HOME).unlink()
+            home.save(copy / HOME)
         logged = log_radiograph_model(copy, "model", registered_model_name=name)
     new, sites = str(logged.registered_model_version), decision.sites or {}
     client.update_model_version(name, new, description=old.description)

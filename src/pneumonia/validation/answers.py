@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pneumonia.evaluation.bootstrap import WeightedMetrics, roc_auc, with_intervals
+from pneumonia.evaluation.bootstrap import WeightedMetrics, resample, roc_auc, with_intervals
 from pneumonia.evaluation.home import Measured
 from pneumonia.evaluation.parts import Part
 
@@ -114,17 +114,8 @@ def contrast(answers: Answers, among: np.ndarray, one: str, other: str) -> str:
 
 def share_of_draws(answers: Answers, metrics: Callable[[np.ndarray], WeightedMetrics]) -> dict[str, float]:
     """The mean over bootstrap draws of each of `metrics`."""
-    sums: dict[str, list[np.ndarray]] = {}
-
-    def kept(weights: np.ndarray) -> WeightedMetrics:
-        values = metrics(weights)
-        if len(weights) > 1:
-            for name, value in values.items():
-                sums.setdefault(name, []).append(value)
-        return values
-
-    answers.intervals(kept)
-    return {name: float(np.concatenate(values).mean()) for name, values in sums.items()}
+    drawn = [metrics(weights) for weights in resample(answers.patients, DRAWS, 0)]
+    return {name: float(np.concatenate([each[name] for each in drawn]).mean()) for name in drawn[0]}
 
 
 def at_home(test: dict[str, Measured], metric: str) -> Measured | None:

@@ -8,10 +8,8 @@ from pneumonia.evaluation.parts import Part, alter_and_ask
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.network import BATCH, Network
 from pneumonia.inference.probabilities import probability_of_pneumonia, scale
+from pneumonia.validation.fewest import too_few
 from pneumonia.validation.films import FilmsElsewhere
-
-FEWEST = 5
-"""Patients with and without pneumonia whom a validation needs: fewer show nothing."""
 
 
 def ask(network: Network, films: np.ndarray) -> np.ndarray:
@@ -48,10 +46,9 @@ def part_of(films: FilmsElsewhere, network: Network, decision: Decision) -> tupl
     names, truth = class_names_for(films.table["label"].tolist(), decision)
     healthy = count_healthy(names)
     table = films.table.assign(**{"class": np.array(names)[truth]})
-    for kind, is_in in (("with pneumonia", truth >= healthy), ("without", truth < healthy)):
-        if (number := table.loc[is_in, "patient"].nunique()) < FEWEST:
-            labels = few([f"{count} {label}" for label, count in table["label"].value_counts().items()])
-            raise UserError(f"patients {kind}: {number}, at least {FEWEST} are needed; the films are {labels}")
+    if why := too_few(table["patient"], truth >= healthy):
+        labels = few([f"{count} {label}" for label, count in table["label"].value_counts().items()])
+        raise UserError(f"{why}; the films are {labels}")
     raw = ask(network, films.images)
     merged = names != decision.classes
 

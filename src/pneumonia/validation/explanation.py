@@ -100,9 +100,9 @@ def threshold_alone(answers: Answers, test: dict[str, Measured]) -> Reason:
     told = (
         f"A threshold chosen on these films changes the balanced accuracy {in_words(gain.value, gain.low, gain.high)}"
     )
-    if lost["high"] < 0:
-        share = gain.value / -lost["difference"]
-        told += f": {share:.0%} of the loss of {-lost['difference']:.3f}. The rest is in how films are ranked"
+    if lost["high"] < 0 < gain.low:
+        share = min(gain.value / -lost["difference"], 1.0)
+        told += f": {share:.0%} of the loss of {-lost['difference']:.3f}"
         table.loc["share of the loss"] = [share, np.nan, np.nan]
     return Reason("the threshold", told + ".", table.reset_index())
 

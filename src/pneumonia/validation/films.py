@@ -88,6 +88,20 @@ def read_films(
     return FilmsElsewhere(table, packed, left_out.reset_index(drop=True), remarks)
 
 
+def with_films_that_chose(home: Home, films: FilmsElsewhere, rows: np.ndarray) -> Home:
+    """`home` that also knows the `films` in `rows`, and their patients if the salt is that of home: films that chose a
+    decision can no longer test it.
+    """
+    named = films.table.iloc[rows].loc[lambda table: table["is_named"], "patient"]
+    patients = {pseudonym(name) for name in named} if pseudonym(SALT_CHECK) == home.salt else set()
+    return home.model_copy(
+        update={
+            "films": sorted([*home.films, *film_hashes(films.images[rows])]),
+            "patients": sorted({*home.patients, *patients}),
+        }
+    )
+
+
 def _with_facts(films: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
     """`films` with the `facts` of their files; what a table tells of view, sex and age goes before."""
     known = facts.copy()
@@ -138,10 +152,18 @@ def _seen(
     if pseudonym(SALT_CHECK) != home.salt:
         return [OTHER_SALT], reasons
     theirs = set(home.patients)
-    # A table's patients are pseudonyms already, as those of DICOM films are at home.
-    seen = {name for name in named["patient"].unique() if name in theirs or pseudonym(name) in theirs}
+    seen = {name for name in named["patient"].unique() if _pseudonyms(name) & theirs}
     of_seen = named.index[named["patient"].isin(seen)]
     return [], {int(row): OF_SEEN_PATIENT for row in of_seen} | reasons
+
+
+def _pseudonyms(patient: str) -> set[str]:
+    """What a version may carry of a patient who is called so here.
+
+    A table and a DICOM file give a pseudonym, a class folder the name itself: here, at home, or both.
+    """
+    once = pseudonym(patient)
+    return {patient, once, pseudonym(once)}
 
 
 def _why_none(left_out: pd.DataFrame, remarks: list[str]) -> str:

@@ -15,7 +15,7 @@ from pneumonia.evaluation.calibration import TEMPERATURES
 from pneumonia.evaluation.operating_point import Rule, Scored, Wanted, choose_cross_fitted
 from pneumonia.inference.decision import Decision, OfSite
 from pneumonia.inference.probabilities import SMALLEST, probability_of_pneumonia, scale
-from pneumonia.validation.answers import BALANCED, Answers, rates
+from pneumonia.validation.answers import BALANCED, Answers, in_words, rates
 
 SIZES = (10, 20, 50, 100, 200, 500, 1000)
 """How many labelled films are tried."""
@@ -72,11 +72,14 @@ class Recalibration:
     """What came of it."""
 
     of_site: OfSite
+    rows: np.ndarray
+    """Of the films that chose it, int (N,)."""
     figures: pd.DataFrame
     """On the films that were not used, frozen and recalibrated: `metric`, `frozen`, `recalibrated`, their `difference`
     with its interval from `low` to `high`."""
     curve: pd.DataFrame
-    """For each of `SIZES`: `films`, and of `SHOWN` the median over draws of the films, with 95 % of the draws."""
+    """For each of `SIZES`: `films`, which share of draws of so many is `usable` (see `FEWEST`), and of `SHOWN` the
+    median over these draws, with 95 % of them. All sizes are measured on the same films, those not in the largest."""
 
     @property
     def sentence(self) -> str:
@@ -87,12 +90,14 @@ class Recalibration:
             f"{name} {figures.at[name, 'recalibrated']:.3f} instead of {figures.at[name, 'frozen']:.3f}"
             for name in ("sensitivity", "specificity")
         )
-        sure = "" if row["low"] > 0 or row["high"] < 0 else ", no difference that these films can show"
-        change = f"by {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}){sure}"
+        usable = float(self.curve["usable"].iloc[-1])
+        few = f" In {usable:.0%} of draws so many films hold {FEWEST} patients with and without pneumonia to choose by."
+        change = in_words(row["difference"], row["low"], row["high"])
         return (
             f"Threshold {self.of_site.threshold:.3f} and temperature {self.of_site.temperature:.2f} by "
             f"{self.of_site.rule.split(', ')[-1]}; on the others {', '.join(pairs)}, balanced accuracy "
             f"{row['recalibrated']:.3f} instead of {row['frozen']:.3f}: {change}."
+            f"{few if usable < 1 else ''}"
         )
 
 
@@ -102,15 +107,16 @@ def recalibrate(films: Labelled, number: int, chooser: Chooser, decision: Decisi
     Raises:
         UserError: too few films to choose by, or to measure on.
     """
-    rows = next(_draws(films, number, 1), None)
-    if rows is None:
+    _, order = next(_draws(films, number, 1), (0, None))
+    if order is None:
         raise UserError(
             f"recalibrate is {number}; of {len(films.sick)} films it takes {FEWEST} patients with and without "
             f"pneumonia to choose by, and {LEFT} of each to measure on"
         )
-    others = films.rows(np.setdiff1d(np.arange(len(films.sick)), rows))
-    of_site = chooser.decide(films.rows(rows))
-    return Recalibration(of_site, _figures(others, decision, of_site), _curve(films, number, chooser, decision))
+    chosen = _among_first(films, order, number)
+    of_site = chooser.decide(films.rows(chosen))
+    figures = _figures(films.rows(~chosen), decision, of_site)
+    return Recalibration(of_site, np.flatnonzero(chosen), figures, _curve(films, number, chooser, decision))
 
 
 def fit_temperature(films: Labelled) -> float:
@@ -135,23 +141,26 @@ def plot_curve(curve: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draws(films: Labelled, number: int, draws: int) -> Iterator[np.ndarray]:
-    """Rows of `number` films or a few more, whole patients, that leave enough of them to measure on."""
-    names = np.unique(films.patients)
-    for seed in range(20 * draws):
-        if draws == 0:
+def _draws(films: Labelled, number: int, draws: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Orders of the films' rows, patient after patient, whose first `number` can choose and leave enough to measure on;
+    before each, how many orders were tried.
+    """
+    names, numbers = np.unique(films.patients, return_inverse=True)
+    found = 0
+    for tried in range(1, 20 * draws + 1):
+        if found == draws or number >= len(films.sick):
             return
-        order = np.random.default_rng(seed).permutation(names)
-        place = {name: at for at, name in enumerate(order)}
-        ranked = np.argsort([place[name] for name in films.patients], kind="stable")
-        if number >= len(ranked):
-            return
-        taken = set(films.patients[ranked[:number]])
-        among = np.array([name in taken for name in films.patients])
-        chosen, left = films.rows(np.flatnonzero(among)), films.rows(np.flatnonzero(~among))
-        if len(set(left.sick)) == 2 and len(set(chosen.sick)) == 2 and chosen.has(FEWEST) and left.has(LEFT):
-            draws -= 1
-            yield np.flatnonzero(among)
+        place = np.argsort(np.random.default_rng(tried - 1).permutation(len(names)))
+        order = np.argsort(place[numbers], kind="stable")
+        chosen = _among_first(films, order, number)
+        if films.rows(chosen).has(FEWEST) and films.rows(~chosen).has(LEFT):
+            found += 1
+            yield tried, order
+
+
+def _among_first(films: Labelled, order: np.ndarray, number: int) -> np.ndarray:
+    """Which films, bool (N,), are the first `number` in the `order`, or of a patient of these."""
+    return np.isin(films.patients, films.patients[order[:number]])
 
 
 def _measured(films: Labelled, temperature: float, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -189,18 +198,22 @@ def _figures(films: Labelled, decision: Decision, of_site: OfSite) -> pd.DataFra
 
 
 def _curve(films: Labelled, number: int, chooser: Chooser, decision: Decision) -> pd.DataFrame:
-    rows = []
+    rows, draws = [], list(_draws(films, number, DRAWS))
+    tried = draws[-1][0]
     for size in sorted({0, number, *(each for each in SIZES if each < number)}):
         measured: list[dict[str, np.ndarray]] = []
-        # As many films measure the frozen decision as any other: those that are left by the smallest draws.
-        for drawn in _draws(films, size or min(number, SIZES[0]), DRAWS):
-            chosen = chooser.decide(films.rows(drawn)) if size else decision
-            others = films.rows(np.setdiff1d(np.arange(len(films.sick)), drawn))
-            once = np.ones((1, len(others.sick)))
-            measured.append(_measured(others, chosen.temperature, chosen.threshold, once))
+        for _, order in draws:
+            chosen = films.rows(_among_first(films, order, size))
+            if size and not chosen.has(FEWEST):
+                continue
+            by = chooser.decide(chosen) if size else decision
+            # What the largest size leaves measures every size, so that they differ in who chose alone.
+            others = films.rows(~_among_first(films, order, number))
+            measured.append(_measured(others, by.temperature, by.threshold, np.ones((1, len(others.sick)))))
         if not measured:
             continue
-        row: dict[str, float] = {"films": size, "draws": len(measured)}
+        usable = len(measured) / tried if size else 1.0
+        row: dict[str, float] = {"films": size, "draws": len(measured), "usable": usable}
         for metric in SHOWN:
             values = np.concatenate([each[metric] for each in measured])
             low, high = np.quantile(values, INTERVAL)

@@ -109,8 +109,10 @@ def _calibration(decision: Decision, calibration: pd.DataFrame, folder: Path) ->
 def _recalibration(recalibration: Recalibration, folder: Path) -> Section:
     return Section(
         "What labelling films would give",
-        f"{recalibration.sentence} The network stays as it is. The curve shows what so many films give on the others: "
-        f"the median of up to {DRAWS} draws of patients, and where 95 % of them lie; 0 is the frozen decision.",
+        f"{recalibration.sentence} The network stays as it is. The curve shows what so many films give: the median "
+        f"of up to {DRAWS} draws of patients, and where 95 % of them lie; 0 is the frozen decision. Each size is "
+        "measured on the same films, those that the largest leaves. “usable” is the share of draws with enough "
+        "patients of both kinds to choose by. The figures are of these alone: in the others nothing could be chosen.",
         tables=[
             ("on the films that were not used, with the interval of the difference", recalibration.figures),
             ("by how many films are labelled", recalibration.curve),

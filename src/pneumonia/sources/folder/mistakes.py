@@ -1,7 +1,7 @@
 """Mistakes in a table, told all at once."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pneumonia.errors import UserError, few
@@ -22,17 +22,23 @@ class Mistakes:
         """Note a kind of mistake, and the rows that have it."""
         self.rows[what].extend(rows)
 
-    def tell(self) -> None:
-        """Raise all of them in one line, if there are any.
-
-        Raises:
-            UserError: there are.
-        """
+    def in_words(self) -> str:
+        """All of them; empty where there are none."""
         if not self.rows:
-            return
+            return ""
         told = [f"{what} ({_told(rows)})" for what, rows in self.rows.items()]
         more = [f"{len(told) - _MISTAKES_TOLD} more mistakes"] if len(told) > _MISTAKES_TOLD else []
-        raise UserError("; ".join([f"{self.table}: {told[0]}", *told[1:_MISTAKES_TOLD], *more, *self.hints]))
+        return "; ".join([f"{self.table}: {told[0]}", *told[1:_MISTAKES_TOLD], *more, *self.hints])
+
+
+def tell(of_tables: Sequence[Mistakes]) -> None:
+    """Raise the mistakes of all tables in one line, if there are any.
+
+    Raises:
+        UserError: there are.
+    """
+    if told := [mistakes.in_words() for mistakes in of_tables if mistakes.rows]:
+        raise UserError("; ".join(told))
 
 
 def _told(rows: list[int]) -> str:

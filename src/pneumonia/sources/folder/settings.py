@@ -15,9 +15,10 @@ KNOWN = ("file", "label", "patient", "site", "split", "view", "age", "sex", "rea
 
 _TAKEN = {
     "official_split", "image", "class", "part", "width", "height", "mode", "format", "quality", "bytes", "spacing",
-    "fingerprint", "packed_row", "probability", "predicted", "subtype", "series", "size",
+    "fingerprint", "packed_row", "probability", "predicted", "subtype", "series", "size", "grey", "contrast", "detail",
+    "side", "remark", "path", "is_named", "name", "row", "person",
 }  # fmt: skip
-"""Names of columns that other stages write."""
+"""Names of columns that the source, other stages and a validation write."""
 
 
 def _texts(value: object) -> object:

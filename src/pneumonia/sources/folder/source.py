@@ -22,7 +22,7 @@ from pneumonia.sources.folder.class_folders import LAYOUT, films_in_folders
 from pneumonia.sources.folder.naming import naming
 from pneumonia.sources.folder.settings import Settings
 from pneumonia.sources.folder.table import find_tables
-from pneumonia.sources.folder.table_films import films_in_table
+from pneumonia.sources.folder.table_films import films_in_tables
 from pneumonia.sources.shared.copying import copy_films, find_all_films
 from pneumonia.sources.shared.raw import Film, write_index
 
@@ -87,13 +87,13 @@ def collect(settings: Settings) -> Collection:
         naming(settings.labels, settings.positive),
         find_tables(path, settings),
     )
-    told: dict[str, Film | None] = {}
-    for table in tables:
-        told |= films_in_table(table, path, copies, names, settings)
-    if not tables:
-        if settings.columns or settings.only:
-            raise UserError(f"{path}: has no table; datasets.folder.columns and only are for one")
-        told = films_in_folders(path, copies, names, settings)
+    if not tables and (settings.columns or settings.only):
+        raise UserError(f"{path}: has no table; datasets.folder.columns and only are for one")
+    told = (
+        films_in_tables(tables, path, copies, names, settings)
+        if tables
+        else films_in_folders(path, copies, names, settings)
+    )
     films = {name: film for name, film in told.items() if film}
     if not films:
         raise UserError(f"{path}: each of its {len(found.films):,} films is left out by datasets.folder.labels")
@@ -115,6 +115,14 @@ def _warnings(told: Mapping[str, Film | None], kept: Mapping[str, Film], copies:
     patient, most = Counter(film.patient for film in films).most_common(1)[0]
     if most > max(PLACEHOLDER_SHARE * len(films), PLACEHOLDER_FILMS):
         warnings.append(f"{most:,} of {len(films):,} films are of patient {patient!r}: is its number a placeholder?")
+    places: dict[str, set[str]] = {}
+    for film in films:
+        places.setdefault(film.patient, set()).add(film.facts.get("site", ""))
+    if number := sum(len(sites) > 1 for sites in places.values()):
+        warnings.append(
+            f"{number:,} patients have films of several sites, each counts as one person: where each site has its own "
+            "numbers, give each a table of its own (dataset=several)"
+        )
     sides = [{film.patient for film in films if film.official_split == split} for split in ("train", "test")]
     shared = sorted(sides[0] & sides[1])
     if shared:

@@ -1,5 +1,6 @@
 """A table of films: which file, which label, whose, and what else is known. Its mistakes are told all at once."""
 
+import warnings
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -78,7 +79,14 @@ def _in_a_split(table: Path, folder: Path) -> bool:
 
 def _read(table: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        whole = pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        if isinstance(whole.index, pd.RangeIndex):
+            return whole
+        # Rows have more cells than the header, as where each ends in a comma: pandas takes the first for an index.
+        if (whole.iloc[:, -whole.index.nlevels :] != "").any(axis=None):
+            raise ValueError("rows have more cells than the header has names")
+        with warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):
+            return pd.read_csv(table, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
     except (OSError, ValueError) as error:  # pandas and decoding raise ValueErrors
         raise UserError(f"{table}: cannot be read as a table ({' '.join(str(error).split())})") from error
 

@@ -1,6 +1,6 @@
 """The films that a table tells of, from its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +10,7 @@ from pneumonia.radiographs.deidentification import pseudonym
 from pneumonia.radiographs.person import SEXES, VIEWS, years
 from pneumonia.sources.folder.class_folders import label_of, place_of
 from pneumonia.sources.folder.files import FilmNames
-from pneumonia.sources.folder.mistakes import Mistakes
+from pneumonia.sources.folder.mistakes import Mistakes, tell
 from pneumonia.sources.folder.naming import Naming
 from pneumonia.sources.folder.patients import matched, patient_of
 from pneumonia.sources.folder.settings import KNOWN, Settings
@@ -20,25 +20,41 @@ from pneumonia.sources.shared.raw import Film, site_name
 _LONGEST_FACT = 60
 
 
-def films_in_table(
-    table: Path, path: Path, copies: Mapping[str, str], naming: Naming, settings: Settings
+def films_in_tables(
+    tables: Sequence[Path], path: Path, copies: Mapping[str, str], naming: Naming, settings: Settings
 ) -> dict[str, Film | None]:
-    """The row of `index.csv` for each film of the `table` below `path`, None for one that is left out for its label.
+    """The row of `index.csv` for each film of the `tables` below `path`, None for one that is left out for its label.
 
     `copies` are what all films below `path` get called. A film without a label in the table has that of its class
     folder. A patient's number becomes a hash (see `radiographs.deidentification`).
 
     Raises:
-        UserError: mistakes in the table, all of them at once.
+        UserError: mistakes in the tables, all of them at once.
     """
-    mistakes = Mistakes(str(table))
-    rows = read_rows(table, path, FilmNames(copies), settings, naming, mistakes)
-    rows["person"] = _patients(rows, path, copies, settings.patient_pattern)
-    if "split" in rows:
-        for _, of_patient in rows.groupby("person", sort=False):
-            if of_patient["split"].nunique() > 1:
-                mistakes.add("a patient is in train and in test", of_patient["row"])
-    mistakes.tell()
+    names, all_rows, mistakes = FilmNames(copies), [], [Mistakes(str(table)) for table in tables]
+    for table, of_table in zip(tables, mistakes, strict=True):
+        rows = read_rows(table, path, names, settings, naming, of_table)
+        all_rows.append(rows.assign(person=_patients(rows, path, copies, settings.patient_pattern)))
+    _note_patients_in_both(all_rows, mistakes)
+    tell(mistakes)
+    films: dict[str, Film | None] = {}
+    for rows in all_rows:
+        films |= _films(rows, path, copies, naming)
+    return films
+
+
+def _note_patients_in_both(all_rows: Sequence[pd.DataFrame], mistakes: Sequence[Mistakes]) -> None:
+    """Note who is in train and in test, in one table or in two."""
+    rows = pd.concat([rows.assign(table=number) for number, rows in enumerate(all_rows)], ignore_index=True)
+    if "split" not in rows:
+        return
+    for _, of_patient in rows.groupby("person", sort=False):
+        if of_patient["split"].nunique() > 1:
+            for number, where in of_patient.groupby("table")["row"]:
+                mistakes[number].add("a patient is in train and in test", where)
+
+
+def _films(rows: pd.DataFrame, path: Path, copies: Mapping[str, str], naming: Naming) -> dict[str, Film | None]:
     if "label" not in rows:
         rows["label"] = pd.Series(_labels_of_folders(rows["name"], path, copies, naming), rows.index, object)
     if "reader" in rows:
