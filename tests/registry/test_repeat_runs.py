@@ -41,7 +41,7 @@ def trained(make_params, monkeypatch, name: str, separation: float, fold: int, s
     open_store("pneumonia")
     with start_run(params, Path("data")) as run:
         log_training({"training_seconds": 60.0 * (seed + 1)}, MODEL_FILE)
-        log_evaluation({"test": auc}, intervals, [], Path("reports"))
+        log_evaluation({"test": auc}, intervals, [], 1.5, Path("reports"))
         if complete:
             complete_run()
     monkeypatch.delenv("DVC_EXP_NAME")
