@@ -40,7 +40,8 @@ def main() -> None:
         page = render_report(evaluation, params, training, DATA, REPORTS, reports / "evaluation")
         (reports / "report.html").write_text(page)
     with continue_run(MODELS / "model.keras", training, params, DATA, history) as run:
-        log_evaluation(evaluation.metrics, evaluation.intervals, evaluation.findings, REPORTS)
+        temperature = evaluation.decision.temperature
+        log_evaluation(evaluation.metrics, evaluation.intervals, evaluation.findings, temperature, REPORTS)
         # Last, with all of the run logged: the next model is compared with a champion's predictions.
         decision = register(params, evaluation, card, DATA, MODELS, REPORTS)
         complete_run()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pneumonia.evaluation.clinical_use import THRESHOLDS, decision_curve, predictive_values, shift
+from pneumonia.evaluation.clinical_use import THRESHOLDS, decision_curve, predictive_values, prior_of, shift
 from pneumonia.evaluation.operating_point import Scored
 
 
@@ -42,6 +42,16 @@ def test_probabilities_shift_with_the_prevalence_as_odds_do():
     assert shift(np.array([0.3]), 0.2, 0.2)[0] == pytest.approx(0.3)
 
 
+def test_the_prior_is_what_the_probabilities_hold_at_and_not_the_share_of_the_films():
+    """Odds of 4 and 1/4 are right where half is sick. Of these films a fifth is: 16 of 20 sick ones have the higher,
+    and 16 of 80 others. There they are odds of 1 and 1/16: 32 / 2 + 68 / 17 = 20.
+    """
+    films = scored([0.8] * 16 + [0.2] * 4, [0.8] * 16 + [0.2] * 64)
+    assert prior_of(films) == pytest.approx(0.5)
+    certain = scored([1.0] * 10, [0.0] * 9 + [1.0])  # surer than is right: of the sick more are expected than there are
+    assert 0.5 < prior_of(certain) < 1
+
+
 def test_net_benefit_is_that_of_vickers_and_elkin():
     films = scored([0.9] * 80 + [0.15] * 20, [0.3] * 10 + [0.05] * 90)
     table = decision_curve(films, 0.5, [0.5], draws=500).set_index("threshold")
@@ -54,6 +64,18 @@ def test_net_benefit_is_that_of_vickers_and_elkin():
     assert [row["low"], row["high"]] == pytest.approx(
         [row["model"] - 1.96 * error, row["model"] + 1.96 * error], abs=0.01
     )
+
+
+def test_net_benefit_without_a_false_alarm_among_few_films_is_no_certainty():
+    films = scored([0.9] * 30, [0.1] * 30)
+    table = decision_curve(films, 0.5, [0.5], draws=200).set_index("threshold")
+    row = table.loc[THRESHOLDS[np.isclose(THRESHOLDS, 0.5)][0]]
+    # Of 30 none is missed and none called: each share may be 1 - 0.025^(1/30) = 0.1157 off, and both make it worse
+    assert [row["model"], row["high"]] == [0.5, 0.5]
+    assert row["low"] == pytest.approx(0.5 - 0.5 * 0.1157 * np.sqrt(2), abs=1e-4)
+    # From 0.95 on nobody is treated: a sick one more would be a gain, a healthy one more a loss, weighted by 19
+    row = table.loc[THRESHOLDS[np.isclose(THRESHOLDS, 0.95)][0]]
+    assert [row["low"], row["high"]] == pytest.approx([-0.5 * 19 * 0.1157, 0.5 * 0.1157], abs=1e-3)
 
 
 def test_at_another_prevalence_the_probabilities_are_shifted_first():

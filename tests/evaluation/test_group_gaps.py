@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy.stats import beta
 
 from pneumonia.evaluation.group_gaps import group_gaps
 from pneumonia.evaluation.subgroups import group_films
@@ -29,15 +29,16 @@ def test_the_gap_to_the_rest_and_its_interval_by_hand():
     row = table.loc[("sex", "F", "sensitivity")]
     assert (row["value"], row["rest"]) == (0.6, 0.8)
     assert row["gap"] == pytest.approx(-0.2)
-    error = np.sqrt(0.6 * 0.4 / 150 + 0.8 * 0.2 / 150)
-    z = norm.ppf(1 - 0.05 / 2 / 8)  # Bonferroni: two groups, four metrics each
-    assert row["low"] == pytest.approx(-0.2 - z * error, abs=0.005)
-    assert row["high"] == pytest.approx(-0.2 + z * error, abs=0.005)
+    # Clopper and Pearson's ends on each side, each missed once in 2 · 8 / 0.05 (Bonferroni: eight gaps have numbers)
+    ends = {each: [beta.ppf(q, each + more, 151 - each - more) for q, more in ((c, 0), (1 - c, 1))]
+            for each in (90, 120) for c in [0.05 / 16]}  # fmt: skip
+    low = -0.2 - np.hypot(0.6 - ends[90][0], ends[120][1] - 0.8)
+    high = -0.2 + np.hypot(ends[90][1] - 0.6, 0.8 - ends[120][0])
+    assert [row["low"], row["high"]] == pytest.approx([low, high], abs=0.005)
     assert row["means"] == "lower than the rest"
-    # All healthy ones are right, on both sides: 50 each, as if one more were right and one wrong (Agresti, Caffo)
-    share = 1 / 52
+    # All healthy ones are right, on both sides, 50 each
     row = table.loc[("sex", "F", "specificity")]
-    assert row["high"] == pytest.approx(z * np.sqrt(2 * share * (1 - share) / 52))
+    assert row["high"] == pytest.approx(1 - (0.05 / 16) ** (1 / 50))
     # Of the men 0.9 is said of 120, 0.1 of 30 sick ones and 50 healthy ones: 0.58 in the mean, and 0.75 are sick
     assert table.loc[("sex", "M", "calibration"), "value"] == pytest.approx((120 * 0.9 + 80 * 0.1) / 200 - 0.75)
 
@@ -67,7 +68,7 @@ def test_a_group_that_is_too_small_says_so_and_counts_patients_and_not_films():
         table.loc[("site", "large", "specificity"), "means"]
         == "too small: the rest has 5 healthy patients, 10 are needed"
     )
-    assert table.loc[("site", "small", "calibration"), "means"] == "too small: 5 patients, 10 are needed"
+    assert table.loc[("site", "small", "calibration"), "means"] == "too small: 5 sick patients, 10 are needed"
 
 
 def test_pairs_of_groups_are_looked_at_where_a_group_alone_hides_them():
@@ -92,6 +93,52 @@ def test_of_groups_that_do_not_differ_few_studies_find_any():
         table = gaps(groups, rng.random(300) < 0.8, sick, draws=200)
         found += table["means"].isin(["higher than the rest", "lower than the rest"]).any()
     assert found <= 7  # 5 % of 60 are 3
+
+
+def test_no_calibration_is_told_of_films_of_one_class_since_it_could_not_be_right():
+    sick = np.tile([True, False], 100)
+    groups = pd.DataFrame({"subtype": np.where(sick, "viral", "normal"), "sex": np.repeat(["F", "M"], 100)})
+    table = gaps(groups, np.ones(200, bool), sick)
+    calibration = table.xs("calibration", level="metric")
+    assert calibration.loc[("subtype", "normal"), "means"] == "too small: 0 sick patients, 10 are needed"
+    assert calibration.loc["subtype and sex", "gap"].isna().all()
+    assert calibration.loc[("sex", "F"), "means"] == "no difference"
+
+
+def test_one_patient_of_many_films_counts_as_the_few_that_they_are():
+    """Of ten sick patients one has a hundred films, all wrong: the share of right films says next to nothing."""
+    patients = np.array([0] * 100 + [*range(1, 10)] + [*range(10, 110)] + [*range(110, 210)]).astype(str)
+    sick = np.ones(309, bool)
+    right = np.arange(309) >= 100
+    groups = pd.DataFrame({"site": np.where(np.arange(309) < 109, "one", "other")})
+    row = gaps(groups, right, sick, patients).loc[("site", "one", "sensitivity")]
+    assert row["gap"] == pytest.approx(9 / 109 - 1)
+    assert row["means"] == "no difference"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "distance"), [(10, 1), (30, 1), (10, 2), (20, 2), (30, 2)])
+def test_a_small_group_that_does_not_differ_is_rarely_said_to(size: int, distance: int):
+    """Of each class `size` patients and 300 in the rest; probabilities mean what they say, and 16 % or 2 % are wrong.
+
+    Two groups and no more: an interval is to miss in 5 % / 8 of studies at most, 1.25 of 200.
+    """
+    rng, missed = (
+        np.random.default_rng(size),
+        dict.fromkeys(["sensitivity", "specificity", "roc_auc", "calibration"], 0),
+    )
+    sick = np.repeat([True, False, True, False], [size, size, 300, 300])
+    groups = pd.DataFrame({"site": np.where(np.arange(len(sick)) < 2 * size, "small", "large")})
+    patients = np.arange(len(sick)).astype(str)
+    for _ in range(200):
+        # Log odds of a variance twice their mean are those of the classes, which are equally frequent
+        logit = 2 * distance**2 * np.where(sick, 1, -1) + rng.normal(0, 2 * distance, len(sick))
+        probability = 1 / (1 + np.exp(-logit))
+        table = group_gaps(groups, sick.astype(int), probability, probability >= 0.5, patients, draws=200)
+        small = table[table["group"] == "small"].set_index("metric")
+        for name in missed:
+            missed[name] += small.loc[name, "means"] != "no difference"
+    assert max(missed.values()) <= 5, missed
 
 
 def test_films_of_an_unknown_group_are_in_no_rest_and_further_columns_are_groups():

@@ -1,6 +1,7 @@
 """The numbers against published examples."""
 
 import pytest
+from scipy.stats import binomtest
 from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
@@ -35,6 +36,19 @@ def test_films_for_a_sensitivity_are_buderer_s():
     # Simon (2004): 50 sick films give 0.75 ± 0.12, 50 healthy ones 0.9 ± 0.083
     assert needed(sensitivity=0.75, width=0.24)["sensitivity"] == pytest.approx(100, abs=2)
     assert needed(specificity=0.9, width=2 * 0.083)["specificity"] == pytest.approx(100, abs=2)
+
+
+def test_a_sensitivity_near_1_needs_the_films_of_an_exact_interval():
+    # Buderer's would be 0.94 to 1.04, for 16 sick films. Without a miss among 35, one knows 0.9 to 1: it takes more
+    sick = needed(sensitivity=0.99)["sensitivity"] / 2
+    assert 36 < sick < 60
+    one_missed = binomtest(round(0.99 * sick), round(sick)).proportion_ci(method="exact")
+    assert one_missed.high - one_missed.low == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_width_that_no_films_give_is_told():
+    with pytest.raises(UserError, match=r"--width is 1e-09; no 1,000,000,000 films give that, so it should be larger"):
+        needed(auc=0.9, width=1e-9)
 
 
 def test_films_for_calibration_are_those_of_riley_s_example():

@@ -75,6 +75,23 @@ def test_what_is_right_in_every_draw_has_the_other_end_of_clopper_and_pearson():
     assert row["low"] == pytest.approx(0.025 ** (1 / 20))
 
 
+def test_two_repeats_without_a_mistake_may_still_differ_in_films_that_were_not_seen():
+    perfect = trainings_with([1.0, 1.0], films=40)
+    row = difference(perfect, perfect, "test").loc["sensitivity"]
+    # Of 20 sick patients each, Clopper and Pearson's lower end is 0.025 ** (1 / 20) = 0.832
+    assert [row["low"], row["high"]] == pytest.approx([0.8316 - 1, 1 - 0.8316], abs=1e-4)
+    assert row["means"] == "no difference that these films and trainings can show"
+
+
+def test_a_metric_that_no_draw_has_is_not_taken_for_certain():
+    never = trainings_with([1.0, 1.0], films=40)
+    for each in never:
+        each.films["predicted"] = "normal"  # nobody is called sick: no precision
+    row = summarize(never, "test").loc["precision"]
+    assert np.isnan(row["mean"])
+    assert np.isnan(row["low"])
+
+
 def test_a_difference_over_seeds_is_welch_s():
     one, other = [0.5, 0.6, 0.7], [0.70, 0.72]
     table = difference(trainings_with(one), trainings_with(other), "test")
@@ -143,13 +160,18 @@ def test_the_interval_of_three_seeds_holds_the_truth_where_a_bootstrap_of_seeds_
     assert held_by_bootstrap / studies < 0.9
 
 
-def of_fold(fold: int, seed: int, probability: list[float]) -> Training:
+def of_fold(fold: int, seed: int, probability: list[float], temperature: float | None = 1.0) -> Training:
     """Two films of two patients validate, one of each class."""
     names = [f"{fold}-{name}" for name in ("well", "sick")]
     films = pd.DataFrame({"file": names, "patient": names, "label": ["normal", "viral"]})
     films["class"], films["part"], films["probability"] = ["normal", "pneumonia"], "val", probability
     test = films.assign(file="t", part="test")
-    return Training(fold, seed, pd.concat([films, test]))
+    return Training(fold, seed, pd.concat([films, test]), temperature)
+
+
+def sharper(probability: float) -> float:
+    """At the lowest temperature that may be, 0.5, to which folds lead whose films are all told apart."""
+    return probability**2 / (probability**2 + (1 - probability) ** 2)
 
 
 def test_out_of_fold_predictions_are_one_table_of_all_films_with_the_mean_over_seeds():
@@ -159,17 +181,35 @@ def test_out_of_fold_predictions_are_one_table_of_all_films_with_the_mean_over_s
     table = out_of_fold(trainings)
     assert table["file"].tolist() == ["0-sick", "0-well", "1-sick", "1-well", "2-sick", "2-well"]
     assert table["fold"].tolist() == [0, 0, 1, 1, 2, 2]
-    assert table["probability"].tolist() == pytest.approx([0.7, 0.2, 0.7, 0.3, 0.7, 0.4])
-    assert table["seed_1"].tolist() == pytest.approx([0.8, 0.3, 0.8, 0.4, 0.8, 0.5])
+    sick, well = [[sharper(p) for p in each] for each in ([0.6, 0.8], [0.1, 0.3, 0.2, 0.4, 0.3, 0.5])]
+    means = [np.mean(each) for each in (sick, well[:2], sick, well[2:4], sick, well[4:])]
+    assert table["probability"].tolist() == pytest.approx(means, abs=1e-4)
+    later = [sick[1], well[1], sick[1], well[3], sick[1], well[5]]
+    assert table["seed_1"].tolist() == pytest.approx(later, abs=1e-4)
     # Over the films of both seeds, the sick have 0.6 and 0.8, the healthy 0.5 at most: the threshold lies between.
     choice = choose_on(table, "sensitivity", Wanted(0.95, 5), cross_fit=False)
-    assert choice.threshold == pytest.approx(0.55)
+    assert choice.threshold == pytest.approx((sharper(0.6) + 0.5) / 2, abs=1e-4)
     assert (choice.sensitivity, choice.specificity) == (1, 1)
     figures = measure(table, choice, draws=200)
     assert figures["roc_auc"] == 1
-    # Brier: the mean of 0.4², 0.2² (three times each), and of 0.1² to 0.5² with 0.3² twice
-    well = [0.1, 0.2, 0.3, 0.3, 0.4, 0.5]
-    assert figures["brier"] == pytest.approx((3 * (0.16 + 0.04) + sum(p**2 for p in well)) / 12)
+    squares = [(1 - p) ** 2 for p in sick * 3] + [p**2 for p in well]
+    assert figures["brier"] == pytest.approx(sum(squares) / 12, abs=1e-4)
+    assert "temperature" not in figures
+
+
+def test_a_fold_is_scaled_by_what_fits_the_others_and_not_by_its_own_temperature():
+    """The network of fold 0 gives odds of 9, which its own temperature of 0.5 made 81. Those of fold 1 say odds of 4
+    where two of three are sick, odds of 2: their temperature is 2, and 9 to the power of a half is 3.
+    """
+    one = of_fold(0, 0, [1 / 82, 81 / 82], temperature=0.5)
+    other = of_fold(1, 0, [0.8, 0.8], temperature=1.0)
+    third = other.films.iloc[[1]].assign(file="1-third", patient="1-third")
+    other = Training(1, 0, pd.concat([other.films, third]), 1.0)
+    table = out_of_fold([one, other]).set_index("file")
+    assert table.loc["0-sick", "probability"] == pytest.approx(0.75, abs=1e-4)
+    assert table.loc["0-well", "probability"] == pytest.approx(0.25, abs=1e-4)
+    with pytest.raises(UserError, match="the run of fold 1 does not tell its temperature"):
+        out_of_fold([one, of_fold(1, 0, [0.2, 0.8], temperature=None)])
 
 
 def test_a_film_that_validates_two_folds_is_told():

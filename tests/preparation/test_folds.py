@@ -76,6 +76,50 @@ def own(make_params, tmp_path: Path):
     return assign
 
 
+def test_copies_that_were_grouped_may_not_have_two_parts(make_params, tmp_path):
+    films = make_films(40, 40).assign(label=lambda table: table["class"].replace("pneumonia", "viral"))
+    one, other = films.loc[[0, 1], "patient"]
+    rows = pd.DataFrame({"patient": films["patient"], "part": ["train", "test", "val", "test"] * 20})
+    rows.to_csv(tmp_path / "own.csv", index=False)
+    pair = {"first_file": [films.at[0, "file"]], "second_file": films.at[1, "file"]}
+    pair |= {"first_patient": one, "second_patient": other}
+    pd.DataFrame(pair).to_csv(tmp_path / "near_duplicates.csv", index=False)
+    params = make_params({"split.file": str(tmp_path / "own.csv")})
+    films.drop(columns="class").to_csv(tmp_path / "index.csv", index=False)
+    split(params, tmp_path, tmp_path / "split.csv")  # reported, not grouped: the table decides
+    films.drop(columns="class").assign(patient=films["patient"].replace(other, one)).to_csv(
+        tmp_path / "index.csv", index=False
+    )
+    with pytest.raises(UserError, match=r"makes one patient; their parts are 'train' and 'test', and may be one"):
+        split(params, tmp_path, tmp_path / "split.csv")
+
+
+def test_sites_that_are_all_small_are_shared_out_by_class_alone(make_params):
+    films = make_films(40, 40, official="train")
+    films["site"] = [f"site{number % 10}" for number in films.index]  # four films of each class at each
+    films.loc[films["patient"].isin(films.groupby(["site", "class"])["patient"].first()), "official_split"] = "test"
+    table = parts_by_fold(films, make_params)
+    for fold in table:  # 30 of each class are left
+        assert films[table[fold] == "val"].groupby("class").size().tolist() == [6, 6]
+
+
+def test_a_film_with_boxes_is_not_corrected_to_normal_where_boxes_are_learned(make_params, tmp_path):
+    films = make_films(100, 100).assign(label=lambda table: table["class"].replace("pneumonia", "opacity"))
+    films.drop(columns="class").to_csv(tmp_path / "index.csv", index=False)
+    sick = films.loc[films["label"] == "opacity", "file"].iloc[:2]
+    pd.DataFrame({"file": sick, "x": 1, "y": 1, "width": 9, "height": 9}).to_csv(tmp_path / "boxes.csv", index=False)
+    changes = {"task": "localize", "model": "centernet", "dataset": "rsna", "split.val_per_class": 10}
+    params = make_params({**changes, "split.corrections": str(tmp_path / "corrections.csv")})
+    row = pd.DataFrame({"file": sick.iloc[:1], "label": "normal", "why": "seen again", "test": "yes"})
+    row.to_csv(tmp_path / "corrections.csv", index=False)
+    with pytest.raises(
+        UserError, match=r"has boxes, so for task localize its label may not be 'normal'; it may be drop"
+    ):
+        split(params, tmp_path, tmp_path / "split.csv")
+    row.assign(label="drop").to_csv(tmp_path / "corrections.csv", index=False)
+    split(params, tmp_path, tmp_path / "split.csv")
+
+
 def test_a_table_of_patients_decides_the_parts(own):
     films = make_films(40, 40, films_a_patient=2)
     patients = pd.Series(sorted(set(films["patient"])))

@@ -142,3 +142,8 @@ def test_a_site_that_is_not_there_cannot_be_left_out(make_params):
         assign_parts(films, make_params({"split.leave_out": "nih"}))
     with pytest.raises(UserError, match=r"leave_out is 'nih'; .* none, since the source tells no sites"):
         assign_parts(make_films(300, 600), make_params({"split.leave_out": "nih"}))
+
+
+def test_a_table_of_ones_own_and_a_site_that_is_left_out_exclude_each_other(make_params):
+    with pytest.raises(UserError, match=r"has file 'own.csv' and leave_out 'rsna'; one of them should be null"):
+        make_params({"split.file": "own.csv", "split.leave_out": "rsna"})

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
 from pneumonia.errors import UserError
+from pneumonia.registry.checklist import facts_of
 from pneumonia.registry.repeat_comparison import compare_named
 from pneumonia.registry.repeat_runs import children_of, complete_repeat, finished_trainings, open_repeat
 from pneumonia.registry.run_comparison import find_run
@@ -41,7 +42,7 @@ def trained(make_params, monkeypatch, name: str, separation: float, fold: int, s
     open_store("pneumonia")
     with start_run(params, Path("data")) as run:
         log_training({"training_seconds": 60.0 * (seed + 1)}, MODEL_FILE)
-        log_evaluation({"test": auc}, intervals, [], Path("reports"))
+        log_evaluation({"test": auc}, intervals, [], 1.5, Path("reports"))
         if complete:
             complete_run()
     monkeypatch.delenv("DVC_EXP_NAME")
@@ -76,6 +77,14 @@ def test_a_parent_has_its_children_their_mean_and_the_out_of_fold_predictions(re
     assert {each.path for each in repeats.list_artifacts(parent.info.run_id)} == {"out_of_fold.csv", "repeats.csv"}
     again = open_repeat(repeats, "pneumonia", "good", {"folds": 2, "seeds": 2})
     assert again == parent.info.run_id  # what a killed repeat goes on with
+
+
+def test_the_checklist_of_a_repeat_says_which_training_it_tells_of(repeats: MlflowClient):
+    parent = find_run(repeats, "pneumonia", "good")
+    said = facts_of(repeats, parent)["trainings"]
+    first = children_of(repeats, parent)[0].info.run_name
+    assert said.startswith("4 trainings: 2 folds, 2 seeds")
+    assert said.endswith(f"are told of the first of them, {first}")
 
 
 def test_two_repeats_are_compared_over_patients_and_trainings(repeats: MlflowClient):

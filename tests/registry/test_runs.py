@@ -86,7 +86,7 @@ def run_all(params) -> str:
         log_epochs(mlflow.active_run().info.run_id, HISTORY.to_dict("records"))
         log_training(TRAINING | {"device": "a CPU", "training_seconds": 12.5}, MODEL_FILE)
     with continue_run(MODEL_FILE, TRAINING, params, data, HISTORY) as run:
-        log_evaluation(FIGURES, INTERVALS, ["It cheats."], Path("reports"))
+        log_evaluation(FIGURES, INTERVALS, ["It cheats."], 1.5, Path("reports"))
         complete_run()
     return run.info.run_id
 
@@ -98,6 +98,7 @@ def assert_complete(run_id: str, dataset: str = "phantom") -> None:
     assert run.data.params["train.epochs"] == "14"
     assert (run.data.params["model.weights"], run.data.params["train.learning_rate"]) == ("random", "0.001")
     assert run.data.metrics["test/roc_auc"] == 0.9
+    assert run.data.metrics["temperature"] == 1.5
     assert (run.data.metrics["val/roc_auc_low"], run.data.metrics["val/roc_auc_high"]) == (0.85, 0.95)
     assert "test/true_positives" not in run.data.metrics
     assert run.data.tags["shortcuts"] == "1"

@@ -87,7 +87,7 @@ def evaluated(params, separation: float, seed: int = 0) -> tuple[str, str]:
     outcome = Evaluation(figures, decision, pd.DataFrame(), pd.DataFrame(rows), pd.DataFrame(), [])
     open_store("pneumonia")
     with start_run(params, Path("data")) as run:
-        log_evaluation(figures, outcome.intervals, [], reports)
+        log_evaluation(figures, outcome.intervals, [], outcome.decision.temperature, reports)
         said = versions.register(params, outcome, "A card.", Path("data"), Path("models"), reports)
     return run.info.run_id, said
 

@@ -120,7 +120,7 @@ def register_home(root: Path, task: str = "binary", changes: dict[str, object] |
     outcome = evaluate(model, params, data, history, "random", models, reports)
     open_store("pneumonia")
     with start_run(params, data):
-        log_evaluation(outcome.metrics, outcome.intervals, [], reports)
+        log_evaluation(outcome.metrics, outcome.intervals, [], outcome.decision.temperature, reports)
         register(params, outcome, "A card.", data, models, reports)
 
 

@@ -1,13 +1,17 @@
 """`pneumonia repeat`: several trainings of one recipe, over folds and seeds, as DVC experiments of one name."""
 
 import hashlib
+import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
+import yaml
 
 from pneumonia.commands.dvc_queue import (
     PENDING,
@@ -22,6 +26,8 @@ from pneumonia.commands.dvc_queue import (
 )
 from pneumonia.errors import UserError
 from pneumonia.params.load import Params, load_params
+from pneumonia.params.paths import user_path
+from pneumonia.preparation.inputs import write_inputs
 from pneumonia.registry.repeat_runs import complete_repeat, finished_trainings, open_repeat
 from pneumonia.registry.store import open_store
 
@@ -29,6 +35,8 @@ OURS = ("split.folds", "split.fold", "split.seed")
 """What a repeat sets itself."""
 CLEANED = ("dvc.lock", "reports/clean.json")
 """The files in git that say that films are fetched and cleaned, with which a training does neither again."""
+WRITTEN = ("dvc.lock", "reports/*.json", "data/inputs")
+"""The files in git that stages write."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ def repeat(folds: int, seeds: int, changes: Sequence[str], name: str | None, job
     for change in changes:
         if (key := change.partition("=")[0]) in OURS:
             raise UserError(f"-S {change}: a repeat sets {key} itself; it may be --folds and --seeds")
-    state = _state(folds, seeds, changes)
+    state = state_of(folds, seeds, changes)
     name = name or f"{_model(changes)}-{folds}x{seeds}-{state}"
     films, params = _common(name, changes)
     planned = _plan(name, folds, seeds, params.seed)
@@ -83,10 +91,32 @@ def repeat(folds: int, seeds: int, changes: Sequence[str], name: str | None, job
     return name, complete_repeat(client, run_id, [done[each] for each in names], params)
 
 
-def _state(folds: int, seeds: int, changes: Sequence[str]) -> str:
-    """The same where commit, edits and settings are the same."""
-    state = [git("rev-parse", "HEAD"), git("diff", "HEAD", "--", ".", ":!dvc.lock"), f"{folds} {seeds}", *changes]
+def state_of(folds: int, seeds: int, changes: Sequence[str]) -> str:
+    """The same where commit, edits, settings, and the user's own films, weights and tables are the same.
+
+    What a `dvc repro` writes in between is no edit: neither `WRITTEN`, nor what lies in `data/inputs`, read here anew.
+    """
+    edits = git("diff", "HEAD", "--", ".", *(f":!{written}" for written in WRITTEN))
+    params: dict[str, Any] = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    for change in changes:
+        _set(params, change)
+    with TemporaryDirectory() as directory:
+        write_inputs(params, Path(directory), user_path(".dvc/tmp/inputs.json"))
+        inputs = {file.name: file.read_text() for file in sorted(Path(directory).glob("*.json"))}
+    state = [git("rev-parse", "HEAD"), edits, json.dumps(inputs), f"{folds} {seeds}", *changes]
     return hashlib.sha256("\0".join(state).encode()).hexdigest()[:6]
+
+
+def _set(params: dict[str, Any], change: str) -> None:
+    """Put KEY=VALUE, as `dvc exp run -S` takes it, into `params`; DVC tells what is wrong with it."""
+    key, _, value = change.partition("=")
+    *blocks, name = key.lstrip("+").split(".")
+    for block in blocks:
+        if not isinstance(params.get(block), dict):
+            params[block] = {}
+        params = params[block]
+    with suppress(yaml.YAMLError):
+        params[name] = yaml.safe_load(value)
 
 
 def _model(changes: Sequence[str]) -> str:

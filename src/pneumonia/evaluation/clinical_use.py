@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy.optimize import brentq
+from scipy.special import expit
 
 from pneumonia.evaluation.bootstrap import INTERVAL, resample
 from pneumonia.evaluation.operating_point import Scored
@@ -46,7 +48,8 @@ def decision_curve(films: Scored, calibrated_at: float, prevalences: Sequence[fl
 
     Net benefit is the share of true positives less that of false positives, these weighted by the odds of the threshold
     (Vickers, Elkin, 2006); treating none has 0. Probabilities are shifted from the prevalence that they were
-    `calibrated_at` to the one that is asked about (Saerens et al., 2002).
+    `calibrated_at` to the one that is asked about (Saerens et al., 2002). Where all films of a class are called sick,
+    or none, no draw varies: then it adds what Clopper and Pearson leave it, as Newcombe (1998) puts ends together.
 
     Columns: `prevalence`, `threshold`, `model`, its 95 % interval from `low` to `high`, `treat_all`.
     """
@@ -59,6 +62,7 @@ def decision_curve(films: Scored, calibrated_at: float, prevalences: Sequence[fl
         for kind, of_kind in kinds.items()
     }
     once = np.ones((1, len(sick)))
+    unseen = {kind: 1 - 0.025 ** (1 / len(set(films.patients[of_kind]))) for kind, of_kind in kinds.items()}
     drawn: dict[float, list[np.ndarray]] = {each: [] for each in prevalences}
     for weights in [once, *resample(films.patients, draws, 0)]:
         for each in prevalences:
@@ -73,8 +77,28 @@ def decision_curve(films: Scored, calibrated_at: float, prevalences: Sequence[fl
         treat_all = _net_benefit(np.ones(1), np.ones(1), each)
         for column, threshold in enumerate(THRESHOLDS):
             low, high = _ends(values[1:, column])
+            worth = {True: each, False: -(1 - each) * threshold / (1 - threshold)}
+            changes = [  # by as much as the share of a class that is called may be another: down from all, up from none
+                worth[kind] * unseen[kind] * (1 - 2 * calls[0])
+                for kind in kinds
+                if len(set(calls := called[each, kind][:, column])) == 1
+            ]
+            value = values[0, column]
+            low = value - float(np.hypot(value - low, np.linalg.norm([min(by, 0) for by in changes])))
+            high = value + float(np.hypot(high - value, np.linalg.norm([max(by, 0) for by in changes])))
             rows.append((each, threshold, values[0, column], low, high, treat_all[column]))
     return pd.DataFrame(rows, columns=["prevalence", "threshold", "model", "low", "high", "treat_all"])
+
+
+def prior_of(films: Scored) -> float:
+    """The prevalence at which the probabilities of `films` hold: where from they are right in the mean when they are
+    shifted to the share of `films` that is sick.
+
+    It is that of the loss, which weights and repeats of training films change, and not that of any part.
+    """
+    share, probability = float(films.sick.mean()), np.clip(films.probability, 1e-6, 1 - 1e-6)
+    log_odds = brentq(lambda odds: float(shift(probability, expit(odds), share).mean()) - share, -30, 30)
+    return float(expit(log_odds))
 
 
 def shift(probability: np.ndarray, calibrated_at: float, prevalence: float) -> np.ndarray:

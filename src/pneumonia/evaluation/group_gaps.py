@@ -1,10 +1,13 @@
 """Is a model worse for some? Each group of films, and each pair of groups, against the rest.
 
 The more groups are looked at, the more of them differ by chance: intervals are made wider by Bonferroni's rule, so that
-all of them together hold the truth in 95 % of studies or more. That asks for quantiles so far out that no number of
-draws gives them, so an interval is the gap ± z standard errors, and the standard error is that of the bootstrap over
-patients. Where all films of a side are right, or all wrong, no draw varies: that side adds the variance of a share with
-one success and one failure more (Agresti, Caffo, 2000).
+all of them together hold the truth in 95 % of studies or more. That asks for ends so far out that neither draws nor a
+normal curve give them for a small group. So sensitivity, specificity and AUC have the ends of Clopper and Pearson
+(1934) on each side, for as many trials as the variance over draws of patients is worth, and never more than there are
+patients of the rarest class that the metric is about: the variance of an AUC, too, is at most that of a share of so
+many (Birnbaum, Klose, 1957). Both sides are put together as Newcombe (1998) does. Calibration has Student's interval,
+with the variance over draws or the one that the probabilities themselves ask for (Spiegelhalter, 1986), whichever is
+larger: among few films the rare surprise may be missing.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +15,8 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import beta
+from scipy.stats import t as student
 
 from pneumonia.evaluation.bootstrap import resample, roc_auc
 
@@ -22,9 +26,9 @@ NOT_IN_PAIRS = ("series", "size")
 """Groups that tell how films came, and not of whom: they are looked at by themselves alone."""
 GAPS = ["by", "group", "films", "patients", "metric", "value", "rest", "gap", "low", "high", "means"]
 
-_CLASSES = {"sensitivity": (1,), "specificity": (0,), "roc_auc": (0, 1), "calibration": ()}
+_CLASSES = {"sensitivity": (1,), "specificity": (0,), "roc_auc": (0, 1), "calibration": (0, 1)}
 """The classes, 1 for sick, that each metric is about. `calibration` is the mean probability less the share of sick: it
-is 0 where the probabilities mean what they say."""
+is 0 where the probabilities mean what they say, but never among films of one class alone."""
 
 _Metric = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -59,20 +63,25 @@ def group_gaps(
             if not few:
                 measured.append((len(rows) - 1, name, members, rest))
     once = np.ones((1, len(sick)))
-    drawn: list[list[np.ndarray]] = [[] for _ in measured]
+    drawn: list[tuple[list[np.ndarray], list[np.ndarray]]] = [([], []) for _ in measured]
     for weights in resample(patients, draws, seed):
-        for kept, (_, name, members, rest) in zip(drawn, measured, strict=True):
-            kept.append(metrics[name](members, weights) - metrics[name](rest, weights))
-    z = norm.ppf(1 - 0.05 / (2 * max(len(measured), 1)))
-    for kept, (number, name, members, rest) in zip(drawn, measured, strict=True):
-        value, of_rest = (float(metrics[name](side, once)[0]) for side in (members, rest))
-        variance = np.nanvar(np.concatenate(kept), ddof=1)
-        if name != "calibration":
-            variance += sum(
-                _of_all_alike(each, _fewest(side, _CLASSES[name], sick, patients))
-                for each, side in ((value, members), (of_rest, rest))
-            )
-        rows[number] |= _interval(value, of_rest, z * float(np.sqrt(variance)))
+        for kept, (_, name, *sides) in zip(drawn, measured, strict=True):
+            for of_side, side in zip(kept, sides, strict=True):
+                of_side.append(metrics[name](side, weights))
+    chance = 0.05 / (2 * max(len(measured), 1))
+    for kept, (number, name, *sides) in zip(drawn, measured, strict=True):
+        value, of_rest = (float(metrics[name](side, once)[0]) for side in sides)
+        variances = [float(np.nanvar(np.concatenate(of_side), ddof=1)) for of_side in kept]
+        fewest = [_fewest(side, _CLASSES[name], sick, patients) for side in sides]
+        if name == "calibration":
+            own = [float((probability[side] * (1 - probability[side])).sum()) / len(side) ** 2 for side in sides]
+            half = student.isf(chance, min(fewest) - 1) * np.sqrt(sum(map(max, variances, own)))
+            low, high = value - of_rest - half, value - of_rest + half
+        else:
+            ours, theirs = map(_ends, (value, of_rest), variances, fewest, [chance] * 2)
+            low = value - of_rest - float(np.hypot(value - ours[0], theirs[1] - of_rest))
+            high = value - of_rest + float(np.hypot(ours[1] - value, of_rest - theirs[0]))
+        rows[number] |= _interval(value, of_rest, low, high)
     return pd.DataFrame(rows, columns=GAPS)
 
 
@@ -115,33 +124,31 @@ def _metrics(sick: np.ndarray, probability: np.ndarray, positive: np.ndarray) ->
 
 
 def _fewest(side: np.ndarray, classes: tuple[int, ...], sick: np.ndarray, patients: np.ndarray) -> int:
-    """The patients of the rarest of `classes`, or of all films where there are none, on a side."""
-    if not classes:
-        return len(set(patients[side]))
+    """The patients of the rarest of `classes` on a side."""
     return min(len(set(patients[side][sick[side] == kind])) for kind in classes)
 
 
 def _too_few(name: str, sides: list[np.ndarray], sick: np.ndarray, patients: np.ndarray) -> str:
     """Why there is no number, or an empty string."""
     for whose, side in zip(("", "the rest has "), sides, strict=True):
-        for kind, kinds in ((1, "sick "), (0, "healthy ")) if _CLASSES[name] else ((None, ""),):
-            if kind is not None and kind not in _CLASSES[name]:
-                continue
-            there = _fewest(side, () if kind is None else (kind,), sick, patients)
-            if there < LEAST:
-                return f"too small: {whose}{there} {kinds}patients, {LEAST} are needed"
+        for kind, of_kind in ((1, "sick"), (0, "healthy")):
+            there = _fewest(side, (kind,), sick, patients)
+            if kind in _CLASSES[name] and there < LEAST:
+                return f"too small: {whose}{there} {of_kind} patients, {LEAST} are needed"
     return ""
 
 
-def _of_all_alike(value: float, patients: int) -> float:
-    """The variance of a share of which no draw varies; 0 for any other, whose draws tell it."""
-    if 0 < value < 1:
-        return 0.0
-    share = 1 / (patients + 2)
-    return share * (1 - share) / (patients + 2)
+def _ends(value: float, variance: float, patients: int, chance: float) -> tuple[float, float]:
+    """Clopper and Pearson's ends of a share, each missed with `chance`; as many trials as its `variance` tells, and no
+    more than `patients`.
+    """
+    trials = min(value * (1 - value) / variance, patients) if variance > 0 else patients
+    right = value * trials
+    low = float(beta.ppf(chance, right, trials - right + 1)) if value > 0 else 0.0
+    high = float(beta.isf(chance, right + 1, trials - right)) if value < 1 else 1.0
+    return low, high
 
 
-def _interval(value: float, rest: float, half: float) -> dict[str, float | str]:
-    gap = value - rest
-    means = "higher than the rest" if gap - half > 0 else "lower than the rest" if gap + half < 0 else "no difference"
-    return {"value": value, "rest": rest, "gap": gap, "low": gap - half, "high": gap + half, "means": means}
+def _interval(value: float, rest: float, low: float, high: float) -> dict[str, float | str]:
+    means = "higher than the rest" if low > 0 else "lower than the rest" if high < 0 else "no difference"
+    return {"value": value, "rest": rest, "gap": value - rest, "low": low, "high": high, "means": means}

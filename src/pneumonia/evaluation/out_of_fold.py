@@ -1,30 +1,38 @@
-"""What is predicted for each training film by the networks that did not see it, and what can be chosen on that."""
+"""What is predicted for each training film by the networks that did not learn from it, and what can be chosen on that.
+
+A network saw the fold that validates it when its best epoch was kept, so figures on these predictions are a little too
+good; only test films are free of that. Its temperature, too, was fitted on that fold: here each fold is scaled anew, by
+the one that fits the other folds.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
+from pneumonia.annotations.labels import WITHOUT_PNEUMONIA, count_healthy
 from pneumonia.errors import UserError
 from pneumonia.evaluation.bootstrap import intervals
 from pneumonia.evaluation.calibration import brier_score, expected_calibration_error, fit_temperature
 from pneumonia.evaluation.operating_point import Choice, Rule, Scored, Wanted, choose, choose_cross_fitted
 from pneumonia.evaluation.repeats import Training
+from pneumonia.inference.probabilities import probability_of_pneumonia, scale
 
 FACTS = ["file", "patient", "label", "class"]
 BY_SEED = "seed_"
+PER_CLASS = "probability_"
 
 
 def out_of_fold(trainings: Sequence[Training]) -> pd.DataFrame:
     """A row for each film that validates a fold, in order of `file`.
 
-    Columns: `file`, `patient`, `label`, `class`, `fold`, the calibrated `probability` of pneumonia by the network that
-    did not see the film, with more than two classes `probability_CLASS` of each, both the mean over the seeds, and
-    `seed_N`, the probability of pneumonia by the network of each seed.
+    Columns: `file`, `patient`, `label`, `class`, `fold`, the `probability` of pneumonia by the network that did not
+    learn from the film, calibrated on the other folds, with more than two classes `probability_CLASS` of each, both the
+    mean over the seeds, and `seed_N`, the probability of pneumonia by the network of each seed.
 
     Raises:
-        UserError: a film is validated by no fold of a seed, or by two.
+        UserError: a film is validated by two folds of a seed, the seeds have other folds, or a training does not tell
+            its temperature.
     """
     by_seed = {seed: _of_seed([each for each in trainings if each.seed == seed]) for seed in _seeds(trainings)}
     first, *others = by_seed.values()
@@ -61,20 +69,17 @@ def measure(table: pd.DataFrame, choice: Choice, draws: int = 2000) -> dict[str,
     """How good and how well calibrated an `out_of_fold` table is, at the operating point `choice`.
 
     `roc_auc` with its 95 % interval by patient, `roc_auc_low` and `roc_auc_high`, over the films of all seeds;
-    `threshold`, `sensitivity` and `specificity` are those of the choice; `temperature` is the one that the
-    probabilities would still have to be scaled by: 1 where each fold's own was right.
+    `threshold`, `sensitivity` and `specificity` are those of the choice.
     """
     films = scored(table)
     auc = intervals(films.sick, films.probability, films.probability >= choice.threshold, films.patients, draws)
     value, low, high = auc.loc["roc_auc"]
-    both = np.stack([1 - films.probability, films.probability], axis=1)
     return {
         "roc_auc": value,
         "roc_auc_low": low,
         "roc_auc_high": high,
         "brier": brier_score(films.sick, films.probability),
         "calibration_error": expected_calibration_error(films.sick, films.probability),
-        "temperature": fit_temperature(films.sick, both),
         "threshold": choice.threshold,
         "sensitivity": choice.sensitivity,
         "specificity": choice.specificity,
@@ -91,4 +96,28 @@ def _of_seed(trainings: Sequence[Training]) -> pd.DataFrame:
     twice = table[table["file"].duplicated()]
     if len(twice):
         raise UserError(f"{twice.iloc[0]['file']} validates two folds of one seed")
+    return _scaled_by_others(table, {each.fold: each.temperature for each in trainings})
+
+
+def _scaled_by_others(table: pd.DataFrame, temperatures: dict[int, float | None]) -> pd.DataFrame:
+    """`table` with the probabilities of each fold scaled by what fits the others, not by its own of `temperatures`."""
+    columns = [column for column in table if column.startswith(PER_CLASS)]
+    sick = table["probability"].to_numpy(float)
+    shown = table[columns].to_numpy(float) if columns else np.stack([1 - sick, sick], axis=1)
+    names = [column.removeprefix(PER_CLASS) for column in columns]
+    is_sick = ~table["class"].isin(WITHOUT_PNEUMONIA)
+    truth = (table["class"].map(names.index) if names else is_sick).to_numpy(int)
+    fold, by_network = table["fold"].to_numpy(), np.empty_like(shown)
+    for number, temperature in temperatures.items():
+        if temperature is None:
+            raise UserError(f"the run of fold {number} does not tell its temperature; it may be trained anew")
+        by_network[fold == number] = scale(shown[fold == number], 1 / temperature)
+    scaled = np.empty_like(shown)
+    for number in temperatures:
+        here = fold == number
+        scaled[here] = scale(by_network[here], fit_temperature(truth[~here], by_network[~here]))
+    probability = probability_of_pneumonia(scaled, count_healthy(names) if names else 1)
+    table = table.assign(probability=probability)
+    if columns:
+        table[columns] = scaled
     return table

@@ -4,10 +4,11 @@ For films of a patient each: further films of a patient tell less than those of 
 """
 
 import math
+from collections.abc import Callable
 
 import pandas as pd
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.stats import beta, norm
 
 from pneumonia.errors import UserError
 
@@ -21,12 +22,12 @@ def films_needed(
     """The films for intervals of `width` from end to end, where `prevalence` of them are sick; a row a metric.
 
     Columns: `metric`, what is `expected` of it, how many `films` it needs in all, and how many `of them sick`.
-    Sensitivity and specificity: Buderer (1996). AUC: Hanley and McNeil (1982). The
-    last row is the ratio of observed to expected pneumonias, expected to be 1, whose interval is on a scale of
-    logarithms (Riley et al., 2021).
+    Sensitivity and specificity: Buderer (1996), and where that interval would reach beyond 0 or 1, Clopper and
+    Pearson's (1934). AUC: Hanley and McNeil (1982). The last row is the ratio of observed to expected pneumonias,
+    expected to be 1, whose interval is on a scale of logarithms (Riley et al., 2021).
 
     Raises:
-        UserError: a share that is not between 0 and 1.
+        UserError: a share that is not between 0 and 1, or a width that a billion films do not give.
     """
     shares = {"--prevalence": prevalence, "--width": width, "--sensitivity": sensitivity, "--specificity": specificity}
     for name, value in (shares | {"--auc": auc}).items():
@@ -59,12 +60,27 @@ def standard_error_of_auc(auc: float, sick: float, healthy: float) -> float:
 
 def _for_share(share: float, width: float) -> int:
     """The films of a class for an interval of a share of them."""
-    return math.ceil(round(Z**2 * share * (1 - share) / (width / 2) ** 2, 9))
+    if width / 2 < min(share, 1 - share):
+        return math.ceil(round(Z**2 * share * (1 - share) / (width / 2) ** 2, 9))
+
+    def exact(films: float) -> float:
+        right, wrong = share * films, (1 - share) * films
+        return float(beta.ppf(0.975, right + 1, wrong) - beta.ppf(0.025, right, wrong + 1))
+
+    return _fewest(exact, 1, width)
 
 
 def _for_auc(auc: float, width: float, prevalence: float) -> int:
-    def too_wide(films: float) -> float:
-        return 2 * Z * standard_error_of_auc(auc, films * prevalence, films * (1 - prevalence)) - width
+    def wide(films: float) -> float:
+        return 2 * Z * standard_error_of_auc(auc, films * prevalence, films * (1 - prevalence))
 
-    fewest = 2 / min(prevalence, 1 - prevalence)
-    return math.ceil(fewest if too_wide(fewest) <= 0 else brentq(too_wide, fewest, MOST))
+    return _fewest(wide, 2 / min(prevalence, 1 - prevalence), width)
+
+
+def _fewest(wide: Callable[[float], float], least: float, width: float) -> int:
+    """The films, `least` or more, for which an interval is so `wide` as is wanted."""
+    if wide(least) <= width:
+        return math.ceil(least)
+    if wide(MOST) > width:
+        raise UserError(f"--width is {width}; no {MOST:,.0f} films give that, so it should be larger")
+    return math.ceil(brentq(lambda films: wide(films) - width, least, MOST))

@@ -29,11 +29,14 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """One of several trainings: its fold, 0 where there are none, its seed, and its rows of `predictions.csv`."""
+    """One of several trainings: its fold, 0 where there are none, its seed, its rows of `predictions.csv`, and the
+    temperature by which their probabilities are scaled, None where its run does not tell it.
+    """
 
     fold: int
     seed: int
     films: pd.DataFrame
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,14 @@ class _Measured:
 
     values: np.ndarray
     drawn: np.ndarray
+
+    def is_always(self, value: float) -> bool:
+        """Whether no draw is another; no draw at all tells nothing."""
+        return self.drawn.size > 0 and bool((self.drawn == value).all())
+
+    def beyond_draws(self, fewest: int) -> tuple[float, float]:
+        """How far below and above its mean it may be though no draw shows it, for so many patients."""
+        return (_unseen(fewest) if self.is_always(1) else 0.0), (_unseen(fewest) if self.is_always(0) else 0.0)
 
 
 def summarize(trainings: Sequence[Training], part: str, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
@@ -61,14 +72,14 @@ def summarize(trainings: Sequence[Training], part: str, draws: int = 2000, seed:
     for name, each in measured.items():
         units = _by_unit(each.values, trainings)
         of_trainings = units.var(ddof=1) / len(units) if len(units) > 1 else np.nan
-        of_patients = each.drawn.mean(axis=0).var(ddof=1)
+        of_patients = each.drawn.mean(axis=0).var(ddof=1) if each.drawn.size else np.nan
         mean = units.mean()
         half = _half_width(of_patients, of_trainings, len(units) - 1)
         low, high = max(mean - half, 0.0), min(mean + half, 1.0)
-        if (each.drawn == 1).all():
-            low = 0.025 ** (1 / fewest)  # Clopper and Pearson, as in `bootstrap.intervals`
-        elif (each.drawn == 0).all():
-            high = 1 - 0.025 ** (1 / fewest)
+        if each.is_always(1):
+            low = 1 - _unseen(fewest)
+        elif each.is_always(0):
+            high = _unseen(fewest)
         sd = each.values.std(ddof=1) if len(trainings) > 1 else np.nan
         rows[name] = {"mean": mean, "sd": sd, "low": low, "high": high} | _sources(of_patients, of_trainings)
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
@@ -82,7 +93,8 @@ def difference(
     Columns: the mean of the `first` and the `second`, their `difference` (second less first), its 95 % interval over
     patients and trainings from `low` to `high`, what it `means`, the standard error from `patients` and from
     `trainings`, and which is `larger`. Where both have the same folds, the difference is taken fold by fold. A group of
-    one training is taken to vary as the other does, since nothing else is known of it.
+    one training is taken to vary as the other does, since nothing else is known of it. Where a metric of a group is 1
+    in every draw, or 0, what Clopper and Pearson (1934) leave it is put to the interval as Newcombe (1998) does.
 
     Raises:
         UserError: the groups did not predict the same films, or each is one training.
@@ -91,6 +103,7 @@ def difference(
         raise UserError("each of the two is a single training: nothing is known of how trainings vary")
     films = _same_films([first, second], part)
     ours, theirs = (_measure(group, part, films, draws, seed) for group in (first, second))
+    fewest = _fewest_patients(first[0], part)
     rows = {}
     for name in ours:
         if name not in theirs:
@@ -101,12 +114,15 @@ def difference(
         of_patients = (theirs[name].drawn.mean(axis=0) - ours[name].drawn.mean(axis=0)).var(ddof=1)
         one, other = (each.mean() for each in units)
         half = _half_width(of_patients, of_trainings, freedom)
+        (below_one, above_one), (below_other, above_other) = (
+            each[name].beyond_draws(fewest) for each in (ours, theirs)
+        )
         rows[name] = {
             "first": one,
             "second": other,
             "difference": other - one,
-            "low": other - one - half,
-            "high": other - one + half,
+            "low": other - one - float(np.linalg.norm([half, below_other, above_one])),
+            "high": other - one + float(np.linalg.norm([half, above_other, below_one])),
         } | _sources(of_patients, of_trainings)
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
     verdicts = ["the second is better", "the first is better", "no difference that these films and trainings can show"]
@@ -193,6 +209,11 @@ def _half_width(of_patients: float, of_trainings: float, freedom: float) -> floa
 def _sources(of_patients: float, of_trainings: float) -> dict[str, float | str]:
     larger = "unknown" if np.isnan(of_trainings) else "patients" if of_patients >= of_trainings else "trainings"
     return {"patients": np.sqrt(of_patients), "trainings": np.sqrt(of_trainings), "larger": larger}
+
+
+def _unseen(patients: int) -> float:
+    """Clopper and Pearson's end of a share that none of so many have, as in `bootstrap.intervals`."""
+    return float(1 - 0.025 ** (1 / patients))
 
 
 def _fewest_patients(training: Training, part: str) -> int:

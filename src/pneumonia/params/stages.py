@@ -76,6 +76,8 @@ class Split(Block):
         if self.fold >= max(self.folds, 1):
             may_be = f"0 to {self.folds - 1}" if self.folds else "0 where split.folds is 0"
             raise ValueError(f"has fold {self.fold}; fold should be {may_be}")
+        if self.file and self.leave_out:
+            raise ValueError(f"has file {self.file!r} and leave_out {self.leave_out!r}; one of them should be null")
         return self
 
 

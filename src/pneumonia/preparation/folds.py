@@ -13,8 +13,9 @@ def folds_of(films: pd.DataFrame, folds: int, seed: int) -> pd.Series:
     """The fold, 0 to `folds` - 1, of each of `films`, from its `file`, `patient`, `class` and, where there is one, its
     `site`.
 
-    Patients are whole, and classes, of each site, as equally frequent in all folds as that allows (scikit-learn's
-    `StratifiedGroupKFold`). The same films and seed give the same folds, whatever the films' order.
+    Patients are whole, and classes, of each site unless all sites are too small for that, as equally frequent in all
+    folds as that allows (scikit-learn's `StratifiedGroupKFold`). The same films and seed give the same folds, whatever
+    the films' order.
 
     Raises:
         UserError: a class has fewer patients than there are folds, or a fold got none of its films.
@@ -24,6 +25,8 @@ def folds_of(films: pd.DataFrame, folds: int, seed: int) -> pd.Series:
             raise UserError(f"split.folds is {folds}; it may be {patients}, since class {name!r} has no more patients")
     ordered = films.sort_values("file")
     strata = ordered["class"] + (" of " + ordered["site"].astype(str) if "site" in ordered else "")
+    if strata.value_counts().max() < folds:  # sites so small that none can be shared out, which scikit-learn refuses
+        strata = ordered["class"]
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     fold = pd.Series(-1, index=ordered.index)
     with warnings.catch_warnings():

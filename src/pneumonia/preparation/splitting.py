@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pneumonia.annotations.labels import to_classes
+from pneumonia.annotations.labels import WITHOUT_PNEUMONIA, to_classes
 from pneumonia.errors import UserError
 from pneumonia.outputs import whole_file
 from pneumonia.params.load import Params
 from pneumonia.params.paths import user_path
 from pneumonia.preparation.corrections import correct
 from pneumonia.preparation.folds import folds_of
-from pneumonia.preparation.own_split import own_parts
+from pneumonia.preparation.own_split import own_parts, require_copies_together
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +31,36 @@ def split(params: Params, clean: Path, out: Path) -> None:
 
     Raises:
         UserError: a class has too few films or patients, or its patients' films do not add up to `split.val_per_class`;
-            or as `own_parts` and `correct`.
+            or as `own_parts`, `require_copies_together` and `correct`.
     """
     films = pd.read_csv(clean / "index.csv", dtype={"patient": str, "official_split": str}, keep_default_na=False)
     films["image"] = np.arange(len(films))
     numbers = to_classes(films["label"].tolist(), params.task, params.labels_opacities)
     films["class"] = np.array(params.classes)[numbers]
+    copies = clean / "near_duplicates.csv"
+    if params.split.file and copies.is_file():
+        pairs = pd.read_csv(copies, dtype=str, keep_default_na=False)
+        require_copies_together(films, pairs, user_path(params.split.file), params.split.folds)
     films["part"] = assign_parts(films, params)
     if params.split.corrections:
         films = correct(films, user_path(params.split.corrections))
         numbers = to_classes(films["label"].tolist(), params.task, params.labels_opacities)
         films["class"] = np.array(params.classes)[numbers]
+        if params.task == "localize":
+            _require_no_boxes(films, clean / "boxes.csv", params.split.corrections)
     with whole_file(out) as partial:
         films[COLUMNS + ["site"] * ("site" in films)].to_csv(partial, index=False)
+
+
+def _require_no_boxes(films: pd.DataFrame, boxes: Path, corrections: str) -> None:
+    """Check that no film that is healthy, as corrected, has boxes, from which a localiser would learn all the same."""
+    with_boxes = films["file"].isin(pd.read_csv(boxes, dtype={"file": str})["file"])
+    wrong = films[films["class"].isin(WITHOUT_PNEUMONIA) & with_boxes & (films["part"] != "excluded")]
+    if len(wrong):
+        raise UserError(
+            f"{corrections}: {wrong.iloc[0]['file']!r} has boxes, so for task localize its label may not be "
+            f"{wrong.iloc[0]['label']!r}; it may be drop"
+        )
 
 
 def assign_parts(films: pd.DataFrame, params: Params) -> pd.Series:

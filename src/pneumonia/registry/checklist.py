@@ -58,7 +58,10 @@ def facts_of(client: MlflowClient, run: Run) -> dict[str, str]:
         facts = _of_training(one) | _of_films(one, reports) | _of_results(run, one, reports)
     if len(children) > 1:
         given = run.data.params
-        facts["trainings"] = f"{len(children)} trainings: {given['folds']} folds, {given['seeds']} seeds (0: none)"
+        facts["trainings"] = (
+            f"{len(children)} trainings: {given['folds']} folds, {given['seeds']} seeds (0: none); parts, groups, "
+            f"stress and operating point are told of the first of them, {one.info.run_name}"
+        )
         spread = [
             f"{name}: standard deviation {run.data.metrics[f'test/{name}_sd']:.3f} over {len(children)} trainings"
             for name in HEADLINES

@@ -21,6 +21,7 @@ from pneumonia.params.load import Params
 from pneumonia.registry.finding import every
 from pneumonia.registry.ghosts import FINISHED, PROCESS, this_process
 from pneumonia.registry.run_comparison import read_predictions
+from pneumonia.registry.runs import TEMPERATURE
 
 REPEAT = "pneumonia.repeat"
 """The tag of a parent run: the repeat's name, with which the names of its trainings as DVC experiments begin."""
@@ -106,7 +107,8 @@ def complete_repeat(client: MlflowClient, run_id: str, children: Sequence[Run], 
 
 def training_of(run: Run) -> Training:
     """What a complete run predicted, with its fold and seed."""
-    return Training(_fold(run), int(run.data.params["seed"]), read_predictions(run.info.run_id).films)
+    films = read_predictions(run.info.run_id).films
+    return Training(_fold(run), int(run.data.params["seed"]), films, run.data.metrics.get(TEMPERATURE))
 
 
 def _fold(run: Run) -> int:

@@ -35,6 +35,9 @@ MODEL = "pneumonia.model_sha256"
 COSTS = ("device", "training_seconds", "compile_seconds")
 """What a run knows of its training and the model's files do not."""
 
+TEMPERATURE = "temperature"
+"""The metric of a run by which its probabilities are scaled."""
+
 
 @contextmanager
 def start_run(params: Params, data: Path) -> Iterator[Run]:
@@ -166,9 +169,13 @@ WITH_INTERVAL = (
 
 
 def log_evaluation(
-    values: dict[str, dict[str, float]], intervals: pd.DataFrame, findings: list[str], reports: Path
+    values: dict[str, dict[str, float]],
+    intervals: pd.DataFrame,
+    findings: list[str],
+    temperature: float,
+    reports: Path,
 ) -> None:
-    """Log the metrics as `val/…` and `test/…`, the same few in every run, and the reports.
+    """Log the metrics as `val/…` and `test/…`, the same few in every run, the temperature, and the reports.
 
     `values`, `intervals` and `findings` are the metrics, intervals and findings of `evaluation.outcome.Evaluation`.
     """
@@ -181,6 +188,7 @@ def log_evaluation(
     for row in intervals[intervals["metric"].isin(WITH_INTERVAL)].itertuples():
         metrics |= {f"{row.part}/{row.metric}_low": row.low, f"{row.part}/{row.metric}_high": row.high}
     mlflow.log_metrics({name: value for name, value in metrics.items() if math.isfinite(value)})
+    mlflow.log_metric(TEMPERATURE, temperature)
     mlflow.log_artifacts(str(reports), "reports")
     mlflow.log_artifact("params.yaml")
     mlflow.set_tag("shortcuts", len(findings))

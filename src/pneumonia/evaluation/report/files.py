@@ -17,7 +17,7 @@ from pneumonia.evaluation.calibration import (
     plot_reliability,
     reliability_table,
 )
-from pneumonia.evaluation.clinical_use import decision_curve, plot_decision_curve, predictive_values
+from pneumonia.evaluation.clinical_use import decision_curve, plot_decision_curve, predictive_values, prior_of
 from pneumonia.evaluation.encoding import encoding_report
 from pneumonia.evaluation.group_gaps import group_gaps
 from pneumonia.evaluation.metrics import SICK, one_against_rest, pr_curve, roc_curve
@@ -64,7 +64,7 @@ def write_clinical_use(
     test = parts["test"].scored
     values = predictive_values(test, test.probability >= threshold, prevalences, draws)
     values.to_csv(directory / "predictive_values.csv", index=False)
-    curve = decision_curve(test, float(parts["val"].sick.mean()), prevalences, draws)
+    curve = decision_curve(test, prior_of(parts["val"].scored), prevalences, draws)
     curve.to_csv(directory / "decision_curve.csv", index=False)
     save_picture(plot_decision_curve(curve), directory / "decision_curve.png")
 
