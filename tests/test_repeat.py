@@ -21,7 +21,7 @@ def runs_by_experiment(client: MlflowClient) -> dict[str, object]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_folds_and_seeds_are_experiments_under_one_parent_with_out_of_fold_predictions(tmp_path):
     repository = Repository(tmp_path)
     arguments = ["repeat", "--folds", "2", "--seeds", "2", "--jobs", "2", "--name", "small", "-S", "evaluate.draws=200"]

@@ -55,7 +55,7 @@ def test_a_table_and_generated_films_are_trained_on_together(tmp_path: Path) -> 
     assert "Running stage 'download'" in repository.run("dvc", "repro", "download")
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_each_site_is_left_out_in_turn_and_one_table_tells_what_came_out(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     write_params(tmp_path / "params.yaml", QUICK | {"datasets.phantom.hospitals": ["home", "lettered"]})

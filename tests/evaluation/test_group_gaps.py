@@ -116,7 +116,7 @@ def test_one_patient_of_many_films_counts_as_the_few_that_they_are():
     assert row["means"] == "no difference"
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.parametrize(("size", "distance"), [(10, 1), (30, 1), (10, 2), (20, 2), (30, 2)])
 def test_a_small_group_that_does_not_differ_is_rarely_said_to(size: int, distance: int):
     """Of each class `size` patients and 300 in the rest; probabilities mean what they say, and 16 % or 2 % are wrong.

@@ -78,7 +78,7 @@ def test_two_that_fail_alike_each_say_why_and_two_that_are_done_say_nothing(tmp_
         assert not any("train together" in errors for errors in told)
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.parametrize("gone", [0, 1])
 def test_two_that_train_go_on_where_one_was_killed(tmp_path, gone):
     needs("jax")

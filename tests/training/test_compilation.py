@@ -74,7 +74,7 @@ def test_each_step_is_compiled_once_and_by_the_next_process_not_at_all(tmp_path)
     assert 0 < again.seconds < first.seconds
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_another_seed_and_a_resumed_training_compile_nothing(tmp_path):
     needs("jax")
     write_params(tmp_path / "params.yaml", CHANGES)
@@ -87,7 +87,7 @@ def test_another_seed_and_a_resumed_training_compile_nothing(tmp_path):
     assert run(SCRIPT, tmp_path, tmp_path / "cache").misses == 0
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_with_a_head_that_is_trained_first_each_step_is_compiled_once_for_each_of_the_two_phases(tmp_path):
     """Published networks are trained so; here the weights are a file's."""
     needs("jax")

@@ -138,7 +138,7 @@ def test_two_devices_share_each_batch(folder, backend, two_devices):
     assert loss == pytest.approx(min(result["val_loss"]), rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_processes_on_loopback_end_with_the_weights_of_one_and_one_history(folder):
     needs("jax")
     alone = finish(start(folder, SCRIPT, KERAS_BACKEND="jax"))
