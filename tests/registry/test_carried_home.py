@@ -7,22 +7,15 @@ import pandas as pd
 
 from pneumonia.evaluation.home import HOME, Home
 from pneumonia.evaluation.outcome import Evaluation
-from pneumonia.inference.decision import Decision
 from pneumonia.inference.familiarity import Familiarity
 from pneumonia.preparation.packed.recognition import film_hashes
 from pneumonia.radiographs.deidentification import pseudonym
 from pneumonia.registry.carried_home import add_home
 
+from ..small_classifier import decision
+
 PARTS = ["train", "train", "val", "test", "excluded"]
-DECISION = Decision(
-    task="binary",
-    classes=["normal", "pneumonia"],
-    image_size=32,
-    min_size=16,
-    temperature=1,
-    threshold=0.5,
-    rule="by hand",
-)
+DECISION = decision()
 
 
 def carried(root: Path, patients: list[str], intervals: list[tuple[str, float]] = ()) -> tuple[Home, np.ndarray]:

@@ -8,21 +8,14 @@ import pytest
 from PIL import Image
 
 from pneumonia.evaluation.home import SALT_CHECK, Home
-from pneumonia.inference.decision import Decision
 from pneumonia.inference.familiarity import Familiarity
 from pneumonia.preparation.packed.recognition import film_hashes
 from pneumonia.radiographs.deidentification import pseudonym
 from pneumonia.validation.films import OF_SEEN_PATIENT, FilmsElsewhere, read_films, with_films_that_chose
 
-DECISION = Decision(
-    task="binary",
-    classes=["normal", "pneumonia"],
-    image_size=32,
-    min_size=16,
-    temperature=1,
-    threshold=0.5,
-    rule="by hand",
-)
+from ..small_classifier import decision
+
+DECISION = decision()
 
 
 def home_of(*patients: str) -> Home:

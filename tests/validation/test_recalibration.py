@@ -19,19 +19,12 @@ from pneumonia.evaluation.operating_point import Wanted
 from pneumonia.inference.decision import Decision, OfSite
 from pneumonia.validation.recalibration import Chooser, Labelled, fit_temperature, recalibrate
 
+from ..small_classifier import decision
 from .conftest import MIDDLE, Place
 
 NAME = "pneumonia-binary"
 CHOOSER = Chooser("youden", Wanted(0.95, 5))
-FROZEN = Decision(
-    task="binary",
-    classes=["normal", "pneumonia"],
-    image_size=32,
-    min_size=16,
-    temperature=1,
-    threshold=0.5,
-    rule="by hand",
-)
+FROZEN = decision()
 
 
 def labelled(number: int, shift: float, seed: int = 0, steepness: float = 1) -> Labelled:

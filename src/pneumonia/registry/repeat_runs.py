@@ -131,9 +131,7 @@ def children_of(client: MlflowClient, run: Run) -> list[Run]:
         raise UserError(
             f"repeat {run.info.run_name} is not complete; the same `pneumonia repeat` again goes on with it"
         )
-    return sorted(
-        children, key=lambda each: (int(each.data.params.get("split.fold", 0)), int(each.data.params["seed"]))
-    )
+    return sorted(children, key=lambda each: (_fold(each), int(each.data.params["seed"])))
 
 
 def out_of_fold_table(client: MlflowClient, run: Run) -> pd.DataFrame:
