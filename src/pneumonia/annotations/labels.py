@@ -53,6 +53,11 @@ def to_classes(labels: Sequence[str], task: str, labels_opacities: bool = False)
     return np.array([numbers[merged[label]] for label in labels], dtype=np.int64)
 
 
+def can_place(labels: Sequence[str], task: str, labels_opacities: bool = False) -> bool:
+    """Whether each of the labels has a class in the task."""
+    return set(labels) <= set(_merging(task, labels_opacities))
+
+
 def count_healthy(names: Sequence[str]) -> int:
     """How many of the classes `names` are for films without pneumonia; these are the first ones."""
     return sum(name in WITHOUT_PNEUMONIA for name in names)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pneumonia.annotations.labels import class_names, count_healthy, to_classes
+from pneumonia.annotations.labels import can_place, class_names, count_healthy, to_classes
 from pneumonia.errors import UserError, few
 from pneumonia.evaluation.parts import Part, alter_and_ask
 from pneumonia.inference.decision import Decision
@@ -27,12 +27,10 @@ def class_names_for(labels: list[str], decision: Decision) -> tuple[list[str], n
     """
     opacities = decision.classes == class_names(decision.task, True) != class_names(decision.task)
     opacities = opacities or decision.task == "localize"
-    try:
+    if can_place(labels, decision.task, opacities):
         truth = to_classes(labels, decision.task, opacities)
         if len(set(truth.tolist())) == len(decision.classes):
             return decision.classes, truth
-    except UserError:
-        pass
     return class_names("binary", opacities), to_classes(labels, "binary", opacities)
 
 
