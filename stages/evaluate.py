@@ -54,7 +54,8 @@ def main() -> None:
         print(f"{part:5}", *shown, sep="  ")
     print(*evaluation.findings, sep="\n")
     print(decision)
-    print(f"run {run.info.run_name} ({run.info.run_id[:8]})")
+    short = run.info.run_id[:8]
+    print(f"run {run.info.run_name} ({short}): its report is reports/report.html; `pneumonia compare {short} OTHER`")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A Keras network's twin in ONNX: written only if it says of films what Keras says."""
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ def write_twin(model: keras.Model, films: np.ndarray, path: Path) -> float:
 def _convert(model: keras.Model, path: Path) -> OnnxNetwork:
     try:
         with warnings.catch_warnings(action="ignore"), _functions_inlined():
+            logging.getLogger("tf2onnx").setLevel(logging.WARNING)  # it tells of every node that it saves
             import pneumonia.inference.erfc  # noqa: F401
 
             model.export(path, format="onnx", verbose=False)
