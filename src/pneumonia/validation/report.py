@@ -1,11 +1,13 @@
 """The page of a validation: as that of an evaluation, with whose films and labels these are."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from pneumonia.evaluation.parts import Part
+from pneumonia.evaluation.report.answers import first_answers
 from pneumonia.evaluation.report.layout import HEADLINES, Page, Section, headlines_of, pictures_in
 from pneumonia.evaluation.report.page import NO_SHORTCUT, abstention_section, metrics_section
 from pneumonia.inference.decision import Decision
@@ -36,6 +38,7 @@ def render_validation(
     decision: Decision,
     films: FilmsElsewhere,
     part: Part,
+    metrics: Mapping[str, float],
     intervals: pd.DataFrame,
     calibration: pd.DataFrame,
     reasons: list[Reason],
@@ -49,6 +52,13 @@ def render_validation(
         subtitle=f"Labels by: {asked.labels_by}",
         headlines=headlines_of(intervals, HEADLINES),
         about_headlines=ABOUT_HEADLINES,
+        answers=first_answers(
+            metrics,
+            intervals,
+            pd.read_csv(folder / "alterations_test.csv"),
+            pd.read_csv(folder / "groups_test.csv"),
+            findings,
+        ),
         findings=[*films.remarks, *findings],
         without_findings=NO_SHORTCUT,
         sections=[

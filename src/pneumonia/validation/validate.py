@@ -102,7 +102,9 @@ def validate(
         recalibration.figures.to_csv(folder / "recalibration.csv", index=False)
         recalibration.curve.to_csv(folder / "recalibration_curve.csv", index=False)
         save_picture(plot_curve(recalibration.curve), folder / "recalibration.png")
-    page = render_validation(asked, decision, films, part, sure, calibration, reasons, recalibration, shortcuts, folder)
+    page = render_validation(
+        asked, decision, films, part, metrics, sure, calibration, reasons, recalibration, shortcuts, folder
+    )
     (directory / "report.html").write_text(page, encoding="utf-8")
     return Validation(part, metrics, reasons, recalibration, sure, shortcuts)
 

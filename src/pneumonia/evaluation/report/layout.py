@@ -12,6 +12,10 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 HEADLINES = {"roc_auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity", "accuracy": "accuracy"}
 
 
+LONG = 12
+"""Tables of more rows are folded: nobody reads them on a first visit."""
+
+
 @dataclass(frozen=True)
 class Section:
     """What stands under a heading: words, tables with their captions, and pictures by name, as base64 of PNG."""
@@ -31,6 +35,8 @@ class Page:
     headlines: Sequence[tuple[str, str, str]]
     """A name, a value and its interval each, as `headlines_of` gives them."""
     about_headlines: str
+    answers: Sequence[tuple[str, str]]
+    """What a reader wants to know first: a question and its answer each."""
     findings: Sequence[str]
     """What stands on top as a warning."""
     without_findings: str
@@ -44,7 +50,7 @@ class Page:
         loader = PackageLoader("pneumonia.evaluation.report", ".")
         environment = Environment(loader=loader, autoescape=select_autoescape(["j2"]))
         environment.filters["cell"] = _cell
-        return environment.get_template("report.html.j2").render(vars(self))
+        return environment.get_template("report.html.j2").render(vars(self) | {"long": LONG})
 
 
 def headlines_of(intervals: pd.DataFrame, shown: dict[str, str]) -> list[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ import pandas as pd
 import yaml
 
 from pneumonia.evaluation.outcome import Evaluation
+from pneumonia.evaluation.report.answers import first_answers
 from pneumonia.evaluation.report.layout import HEADLINES, Page, Section, headlines_of, pictures_in
 from pneumonia.evaluation.shortcuts import SUSPICIOUS
 from pneumonia.inference.decision import Decision
@@ -32,13 +33,19 @@ def render_report(
 
     `facts` are those of the training (`models/training.json`), `data` holds `split.csv`.
     """
+    test = evaluation.intervals[evaluation.intervals["part"] == "test"]
     return Page(
         title=f"{params.model} on {params.dataset}, {params.task}",
         subtitle=f"Trained in {facts['precision']}; first weights: {facts['weights']}",
-        headlines=headlines_of(
-            evaluation.intervals[evaluation.intervals["part"] == "test"], HEADLINES | LOCALISER_HEADLINES
-        ),
+        headlines=headlines_of(test, HEADLINES | LOCALISER_HEADLINES),
         about_headlines=ABOUT_HEADLINES,
+        answers=first_answers(
+            evaluation.metrics["test"],
+            test,
+            pd.read_csv(folder / "alterations_test.csv"),
+            pd.read_csv(folder / "groups_test.csv"),
+            evaluation.findings,
+        ),
         findings=evaluation.findings,
         without_findings=NO_SHORTCUT,
         sections=_sections(evaluation, facts, data, reports, folder),
