@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
-LIMITS = {"environment": 180, "make repro": 360, "dvc exp run -S model=inception": 900}
+LIMITS = {"environment": 180, "make repro": 240, "dvc exp run -S model=inception": 900}
 
 
 def timed(command: str, root: Path) -> float:
