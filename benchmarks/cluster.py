@@ -1,6 +1,6 @@
 """How fast films are read by one process, and by a Dask cluster of 1, 2, 4 … workers on this machine.
 
-    python benchmarks/cluster.py [--films 1500] [--workers 4]
+    python benchmarks/cluster.py [--films 1500] [--workers 2]
 
 Efficiency is the rate for each worker against that of one process. On one machine it says what the cluster costs, up to
 as many workers as there are cores; beyond that they share the cores. Films are 1.2 megapixels, made here.
@@ -28,7 +28,7 @@ DIFFERENT = 100
 def main() -> None:
     parser = argparse.ArgumentParser(description="Films per second by the number of workers.")
     parser.add_argument("--films", type=int, default=1500, help="how many films are read each time")
-    parser.add_argument("--workers", type=int, default=4, help="the most workers")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="the most workers; else one a core")
     given = parser.parse_args()
     os.environ["TQDM_DISABLE"] = "1"
     with tempfile.TemporaryDirectory() as folder:
@@ -42,7 +42,7 @@ def main() -> None:
                 LocalCluster(workers, threads_per_worker=1, dashboard_address=None, protocol="tcp") as cluster,
                 Client(cluster) as client,
             ):
-                client.wait_for_workers(workers)
+                client.wait_for_workers(workers, timeout=60)
                 cluster_rate = rate(films, Compute(scheduler=cluster.scheduler_address, workers=-1))
             print(f"{f'cluster, {workers} workers':24}{cluster_rate:8.1f} films/s{cluster_rate / alone / workers:8.2f}")
             workers *= 2
