@@ -1,6 +1,7 @@
 """Results come in order, from local processes and from a Dask cluster, and never pile up."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pneumonia import workers
 from pneumonia.errors import UserError
 from pneumonia.params.stages import Compute
 from pneumonia.workers import parallel_map
+
+from .dask_cluster import DaskCluster, kill
 
 LOCAL = Compute(scheduler="local", workers=2)
 
@@ -103,17 +106,85 @@ def test_dask_cluster_gives_the_same_in_order(cluster: LocalCluster) -> None:
 def test_scheduler_without_workers_is_one_line() -> None:
     with (
         LocalCluster(n_workers=0, processes=False, dashboard_address=":0", protocol="tcp") as empty,
-        pytest.raises(UserError, match="it has no workers"),
+        pytest.raises(UserError, match=f"Dask scheduler {empty.scheduler_address}: it has no workers"),
     ):
         list(parallel_map(abs, [1], Compute(scheduler=empty.scheduler_address, workers=-1), "numbers"))
 
 
-def test_unreachable_scheduler_is_one_line() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        free_port = closed.getsockname()[1]
-    start = time.monotonic()
-    with pytest.raises(UserError, match=f"compute.scheduler is tcp://127.0.0.1:{free_port}; no Dask") as caught:
-        list(parallel_map(abs, [1], Compute(scheduler=f"tcp://127.0.0.1:{free_port}", workers=-1), "numbers"))
+@pytest.mark.parametrize("listens", [False, True])
+def test_where_no_scheduler_answers_is_one_line(listens: bool) -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        if listens:
+            mute.listen()
+        address = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        start = time.monotonic()
+        with pytest.raises(UserError, match=f"Dask scheduler {address}: none answers there") as caught:
+            list(parallel_map(abs, [1], Compute(scheduler=address, workers=-1), "numbers"))
     assert "\n" not in str(caught.value)
     assert time.monotonic() - start < 10
+
+
+def at_work(cluster: DaskCluster) -> Iterator[int]:
+    """Numbers from workers that are in the midst of their work, of which the first is taken."""
+
+    def number_slowly(number: int) -> int:
+        time.sleep(0.02)
+        return number
+
+    results = parallel_map(number_slowly, range(400), Compute(scheduler=cluster.address, workers=-1), "numbers")
+    assert next(results) == 0
+    return results
+
+
+@pytest.mark.slow
+def test_work_waits_for_workers_that_come_back() -> None:
+    with DaskCluster(workers=2) as cluster:
+        results = at_work(cluster)
+        for worker in cluster.workers:
+            kill(worker)
+        cluster.start_worker()
+        assert list(results) == list(range(1, 400))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_scheduler_that_is_lost_is_told_in_time(monkeypatch: pytest.MonkeyPatch, hangs: bool) -> None:
+    monkeypatch.setattr(workers, "SECONDS_WITHOUT_WORKERS", 5)
+    told = "it has not answered for 5 s" if hangs else "it is gone"
+    with DaskCluster(workers=2) as cluster:
+        results = at_work(cluster)
+        os.kill(cluster.scheduler.pid, signal.SIGSTOP if hangs else signal.SIGKILL)
+        start = time.monotonic()
+        with pytest.raises(UserError, match=f"Dask scheduler {cluster.address}: {told}"):
+            list(results)
+        assert time.monotonic() - start < 30
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_was_lost_between_two_windows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "TASKS_PER_WINDOW", 1)
+    with DaskCluster(workers=1) as cluster:
+        results = at_work(cluster)
+        for _ in range(workers.ITEMS_PER_TASK - 1):
+            next(results)
+        kill(cluster.scheduler)
+        time.sleep(5)  # the client gives up in the meantime
+        with pytest.raises(UserError, match=f"Dask scheduler {cluster.address}: it is gone"):
+            next(results)
+
+
+@pytest.mark.slow
+def test_films_that_kill_their_workers_are_named(tmp_path: Path) -> None:
+    def die_of_one(path: Path) -> str:
+        if path.name == "9.png":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return path.name
+
+    films = [tmp_path / f"{number}.png" for number in range(40)]
+    with (
+        DaskCluster(workers=2, nanny=True, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as cluster,
+        pytest.raises(UserError, match=f"Dask scheduler {cluster.address}: 2 workers died") as caught,
+    ):
+        list(parallel_map(die_of_one, films, Compute(scheduler=cluster.address, workers=-1), "films"))
+    assert [film.name for film in films if str(film) in str(caught.value)] == [f"{n}.png" for n in range(8, 16)]
