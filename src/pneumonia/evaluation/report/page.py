@@ -7,6 +7,7 @@ import pandas as pd
 import yaml
 
 from pneumonia.evaluation.outcome import Evaluation
+from pneumonia.evaluation.report.heat_maps import heat_map_sections
 from pneumonia.evaluation.report.layout import HEADLINES, Page, Section, headlines_of, pictures_in
 from pneumonia.evaluation.shortcuts import SUSPICIOUS
 from pneumonia.inference.decision import Decision
@@ -60,6 +61,7 @@ def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports
         *_probabilities(evaluation, folder),
         *([abstention_section(evaluation.decision, folder)] if evaluation.decision.abstention else []),
         *_weaknesses(folder),
+        *heat_map_sections(folder),
     ]
 
 
