@@ -174,7 +174,7 @@ def test_films_near_the_threshold_are_uncertain_where_that_is_wanted_and_the_pag
     answered = test[~test["probability"].between(decision.abstention.low, decision.abstention.high)]
     table = pd.read_csv(reports / "evaluation" / "abstention.csv").set_index("answered")
     assert table.at["as decided", "coverage"] == pytest.approx(len(answered) / len(test))
-    page = render_report(outcome, params, TRAINING, data, reports, reports / "evaluation")
+    page = render_report(outcome, params, TRAINING, reports, reports / "evaluation")
     assert "When not to answer" in page
 
 
@@ -188,7 +188,7 @@ def test_where_films_have_boxes_the_page_says_what_heat_maps_are_worth_and_else_
     for boxes in (pd.DataFrame(columns=BOX_COLUMNS), pd.DataFrame({"file": sick, **MIDDLE})):
         boxes.to_csv(data / "clean" / "boxes.csv", index=False)
         outcome = evaluate(network(1), params, data, HISTORY, "random", models, reports)
-        pages.append(render_report(outcome, params, TRAINING, data, reports, reports / "evaluation"))
+        pages.append(render_report(outcome, params, TRAINING, reports, reports / "evaluation"))
     assert "heat maps" not in pages[0]
     pointing = pd.read_csv(reports / "evaluation" / "heat_maps.csv").set_index("pointed_by")
     assert pointing["films"].tolist() == [10] * 3
@@ -220,7 +220,7 @@ def test_three_classes_give_a_probability_each_and_a_page_and_a_card(data, make_
     for name in metrics:
         assert rows.loc[("test", name), "value"] == pytest.approx(outcome.metrics["test"][name])
 
-    page = render_report(outcome, params, TRAINING, data, reports, reports / "evaluation")
+    page = render_report(outcome, params, TRAINING, reports, reports / "evaluation")
     assert page.count("data:image/png;base64,") >= 10
     assert "http://" not in page.replace("http://www.w3.org", "") and 'src="/' not in page
     assert f"{outcome.intervals.set_index(['part', 'metric']).loc[('test', 'roc_auc'), 'value']:.3f}" in page

@@ -24,6 +24,7 @@ from pneumonia.evaluation.report.files import (
     write_curves,
     write_encoding,
     write_groups,
+    write_parts,
     write_receptive_field,
     write_sites,
 )
@@ -76,6 +77,8 @@ def evaluate(
     with whole_directory(reports / "evaluation") as directory:
         sure.to_csv(directory / "intervals.csv", index=False)
         choices.to_csv(directory / "choices.csv", index=False)
+        decision.save(directory / "decision.json")
+        write_parts(read_films(data / "split.csv"), directory)
         write_sites(sites, directory)
         calibration = write_calibration(parts, directory)
         write_curves(parts, names, threshold, directory)

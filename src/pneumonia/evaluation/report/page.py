@@ -26,12 +26,10 @@ NO_SHORTCUT = (
 )
 
 
-def render_report(
-    evaluation: Evaluation, params: Params, facts: dict[str, Any], data: Path, reports: Path, folder: Path
-) -> str:
+def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any], reports: Path, folder: Path) -> str:
     """The page, HTML, from what `evaluate` found and wrote in `folder`, and earlier stages in `reports`.
 
-    `facts` are those of the training (`models/training.json`), `data` holds `split.csv`.
+    `facts` are those of the training (`models/training.json`).
     """
     return Page(
         title=f"{params.model} on {params.dataset}, {params.task}",
@@ -42,7 +40,7 @@ def render_report(
         about_headlines=ABOUT_HEADLINES,
         findings=evaluation.findings,
         without_findings=NO_SHORTCUT,
-        sections=_sections(evaluation, facts, data, reports, folder),
+        sections=_sections(evaluation, facts, reports, folder),
         details=(
             "Parameters",
             "what was used of params.yaml",
@@ -51,9 +49,9 @@ def render_report(
     ).render()
 
 
-def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports: Path, folder: Path) -> list[Section]:
+def _sections(evaluation: Evaluation, facts: dict[str, Any], reports: Path, folder: Path) -> list[Section]:
     return [
-        _data(data, reports),
+        _data(reports, folder),
         _training(facts, reports, folder),
         metrics_section(evaluation.intervals, folder),
         *([_boxes(evaluation, folder)] if evaluation.decision.localization else []),
@@ -74,14 +72,10 @@ def _used(params: Params) -> dict[str, Any]:
     }
 
 
-def _data(data: Path, reports: Path) -> Section:
-    split = pd.read_csv(data / "split.csv", dtype=str, keep_default_na=False)
-    counts = pd.crosstab(split["part"], split["class"]).assign(
-        films=split["part"].value_counts(), patients=split.groupby("part")["patient"].nunique()
-    )
+def _data(reports: Path, folder: Path) -> Section:
     return Section(
         "Data",
-        tables=[("films by part and class", counts.reset_index())],
+        tables=[("films by part and class", pd.read_csv(folder / "parts.csv"))],
         pictures=pictures_in(reports / "clean", "samples", "near_duplicates"),
     )
 
