@@ -37,7 +37,7 @@ def main() -> None:
         evaluation = evaluate(model, params, DATA, history, training["weights"], models, reports)
         card = render_card(params, evaluation.decision, evaluation.intervals, evaluation.findings, films, training)
         (reports / "model_card.md").write_text(card)
-        page = render_report(evaluation, params, training, DATA, REPORTS, reports / "evaluation")
+        page = render_report(evaluation, params, training, REPORTS, reports / "evaluation")
         (reports / "report.html").write_text(page)
     with continue_run(MODELS / "model.keras", training, params, DATA, history) as run:
         temperature = evaluation.decision.temperature

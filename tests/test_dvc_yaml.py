@@ -11,6 +11,8 @@ import yaml
 from pneumonia.params.choices import networks, sources
 from pneumonia.training.checkpoint import CODE
 
+from .small_repository import Repository
+
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "src" / "pneumonia"
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
@@ -74,6 +76,46 @@ def test_each_stage_depends_on_what_it_uses_and_on_nothing_else(stage):
     assert f"stages/{stage}.py" in STAGES[stage]["deps"]
     if stage not in ("train", "evaluate"):
         assert not {"tensorflow", "keras", "torch", "jax"} & set(modules)
+
+
+@pytest.fixture(scope="module")
+def as_if_run(tmp_path_factory) -> Repository:
+    """The project with something in the place of each output, as if all stages had written it."""
+    project = Repository(tmp_path_factory.mktemp("project"))
+    read = {dependency for stage in STAGES.values() for dependency in stage["deps"]}
+    for out in (next(iter(out)) for stage in STAGES.values() for out in stage["outs"]):
+        inside = {place for place in read if place.startswith(f"{out}/")}
+        folder = not Path(out).suffix
+        for file in inside or ({f"{out}/samples.png"} if folder else {out}):
+            (project.root / file).parent.mkdir(parents=True, exist_ok=True)
+            (project.root / file).write_text(f"{file} as it was")
+    project.run("dvc", "commit", "--force", "--quiet")
+    assert project.changed_stages() == []
+    return project
+
+
+@pytest.mark.parametrize(
+    ("file", "readers"),
+    [
+        ("data/clean/near_duplicates.csv", {"split"}),
+        ("data/clean/boxes.csv", {"split", "train", "evaluate"}),
+        ("reports/clean/samples.png", {"evaluate"}),
+        ("reports/clean.json", {"evaluate"}),
+        ("reports/batch.png", {"evaluate"}),
+        ("reports/rebalance.png", {"evaluate"}),
+    ],
+)
+def test_what_a_stage_reads_re_runs_it(as_if_run, file, readers):
+    path = as_if_run.root / file
+    before = path.read_text()
+    try:
+        path.write_text("edited")
+        [writer] = [
+            name for name, stage in STAGES.items() if any(file.startswith(next(iter(o))) for o in stage["outs"])
+        ]
+        assert set(as_if_run.changed_stages()) == {writer, *readers}
+    finally:
+        path.write_text(before)
 
 
 def test_a_killed_training_is_resumed_by_the_code_that_would_not_re_run_it():

@@ -12,6 +12,7 @@ from pneumonia.evaluation.report.card import render_card
 from pneumonia.evaluation.report.page import render_report
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.predictor import Prediction, Predictor
+from pneumonia.sources.shared.raw import BOX_COLUMNS
 
 HISTORY = pd.DataFrame(
     {
@@ -20,6 +21,7 @@ HISTORY = pd.DataFrame(
     }
 )
 TRAINING = {"weights": "random", "precision": "float32", "parameters": 3}
+MIDDLE = {"x": 8, "y": 8, "width": 16, "height": 16}
 LABELS = ["normal", "bacterial", "normal", "viral"]
 
 
@@ -48,6 +50,7 @@ def data(tmp_path):
     films[["file", "label", "patient"]].assign(**encoding).to_csv(
         tmp_path / "data" / "clean" / "index.csv", index=False
     )
+    pd.DataFrame(columns=BOX_COLUMNS).to_csv(tmp_path / "data" / "clean" / "boxes.csv", index=False)
     return tmp_path / "data"
 
 
@@ -171,8 +174,29 @@ def test_films_near_the_threshold_are_uncertain_where_that_is_wanted_and_the_pag
     answered = test[~test["probability"].between(decision.abstention.low, decision.abstention.high)]
     table = pd.read_csv(reports / "evaluation" / "abstention.csv").set_index("answered")
     assert table.at["as decided", "coverage"] == pytest.approx(len(answered) / len(test))
-    page = render_report(outcome, params, TRAINING, data, reports, reports / "evaluation")
+    page = render_report(outcome, params, TRAINING, reports, reports / "evaluation")
     assert "When not to answer" in page
+
+
+def test_where_films_have_boxes_the_page_says_what_heat_maps_are_worth_and_else_nothing(data, make_params, tmp_path):
+    models, reports = tmp_path / "models", tmp_path / "reports"
+    models.mkdir()
+    params = make_params({"evaluate.draws": 200})
+    split = pd.read_csv(data / "split.csv")
+    sick = split.loc[split["class"] == "pneumonia", "file"]
+    pages = []
+    for boxes in (pd.DataFrame(columns=BOX_COLUMNS), pd.DataFrame({"file": sick, **MIDDLE})):
+        boxes.to_csv(data / "clean" / "boxes.csv", index=False)
+        outcome = evaluate(network(1), params, data, HISTORY, "random", models, reports)
+        pages.append(render_report(outcome, params, TRAINING, reports, reports / "evaluation"))
+    assert "heat maps" not in pages[0]
+    pointing = pd.read_csv(reports / "evaluation" / "heat_maps.csv").set_index("pointed_by")
+    assert pointing["films"].tolist() == [10] * 3
+    assert pointing.at["the middle of an average box in each lung", "hit"] == 1  # all boxes lie in one place
+    said = f"The hottest place lies in a box in {100 * pointing.at['the heat map', 'hit']:.0f} % ("
+    assert said in pages[1]
+    assert "than one who has not seen the film" in pages[1]
+    assert "Do not read heat maps as where the opacity is." in pages[1]
 
 
 def test_three_classes_give_a_probability_each_and_a_page_and_a_card(data, make_params, tmp_path):
@@ -196,7 +220,7 @@ def test_three_classes_give_a_probability_each_and_a_page_and_a_card(data, make_
     for name in metrics:
         assert rows.loc[("test", name), "value"] == pytest.approx(outcome.metrics["test"][name])
 
-    page = render_report(outcome, params, TRAINING, data, reports, reports / "evaluation")
+    page = render_report(outcome, params, TRAINING, reports, reports / "evaluation")
     assert page.count("data:image/png;base64,") >= 10
     assert "http://" not in page.replace("http://www.w3.org", "") and 'src="/' not in page
     assert f"{outcome.intervals.set_index(['part', 'metric']).loc[('test', 'roc_auc'), 'value']:.3f}" in page

@@ -84,9 +84,11 @@ def test_copies_that_were_grouped_may_not_have_two_parts(make_params, tmp_path):
     pair = {"first_file": [films.at[0, "file"]], "second_file": films.at[1, "file"]}
     pair |= {"first_patient": one, "second_patient": other}
     pd.DataFrame(pair).to_csv(tmp_path / "near_duplicates.csv", index=False)
-    params = make_params({"split.file": str(tmp_path / "own.csv")})
     films.drop(columns="class").to_csv(tmp_path / "index.csv", index=False)
-    split(params, tmp_path, tmp_path / "split.csv")  # reported, not grouped: the table decides
+    changes = {"split.file": str(tmp_path / "own.csv")}
+    reported = make_params({**changes, "clean.near_duplicates": "report"})
+    split(reported, tmp_path, tmp_path / "split.csv")  # reported, not grouped: the table decides
+    params = make_params({**changes, "clean.near_duplicates": "group"})
     films.drop(columns="class").assign(patient=films["patient"].replace(other, one)).to_csv(
         tmp_path / "index.csv", index=False
     )

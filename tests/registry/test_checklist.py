@@ -7,24 +7,13 @@ import pandas as pd
 from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
+from pneumonia.evaluation.report.files import write_parts
 from pneumonia.registry.checklist import GAP, render
 from pneumonia.registry.reporting_items import ITEMS
 
+from ..small_classifier import decision
 from .test_runs import repository as repository  # a fixture
 from .test_runs import run_all
-
-CARD = """# cnn
-## Intended use
-It gives a calibrated probability of pneumonia
-and predicts pneumonia from 0.412 on (chosen on validation films: sensitivity).
-
-## Data
-- test: 1 pneumonia
-- train: 1 normal, 1 pneumonia
-- val: 1 normal
-
-## Training
-"""
 
 
 def test_every_item_is_there_in_order_and_unknown_ones_are_gaps():
@@ -37,7 +26,10 @@ def test_every_item_is_there_in_order_and_unknown_ones_are_gaps():
 
 def test_what_the_run_knows_stands_there_and_what_it_does_not_is_left_to_be_filled_in(repository, make_params):
     reports = repository / "reports"
-    (reports / "model_card.md").write_text(CARD)
+    (reports / "evaluation").mkdir()
+    decision("binary", threshold=0.41234).save(reports / "evaluation" / "decision.json")
+    split = pd.read_csv("data/split.csv")
+    write_parts(split.assign(part=split["part"].replace("test", "excluded")), reports / "evaluation")
     rejected = {"films": 2, "by_reason": {"duplicate": 2}}
     (reports / "clean.json").write_text(json.dumps({"kept": {"films": 4, "patients": 3}, "rejected": rejected}))
     films = pd.DataFrame({"file": ["c", "d"], "patient": ["p1", "p1"], "class": ["normal", "pneumonia"]})
@@ -47,7 +39,7 @@ def test_what_the_run_knows_stands_there_and_what_it_does_not_is_left_to_be_fill
     said = CliRunner().invoke(app, ["checklist", run_id])
     assert said.exit_code == 0, said.output
     items = dict(part.split("** ", 1) for part in said.stdout.split("\n**")[1:])
-    assert "- train: 1 normal, 1 pneumonia" in items["33"]
+    assert "- excluded: 0 normal, 1 pneumonia\n- train: 1 normal, 1 pneumonia\n- val: 1 normal, 0 pneu" in items["33"]
     assert "6 films came, 4 of 3 patients were kept" in items["33"]
     assert "2 films were rejected: 2 duplicate" in items["13"]
     assert "test roc_auc 0.900 (0.850 to 0.950)" in items["36"]
@@ -56,5 +48,5 @@ def test_what_the_run_knows_stands_there_and_what_it_does_not_is_left_to_be_fill
     for number in ("3", "8", "15", "32", "40", "42"):
         assert items[number].rstrip().endswith(GAP)
     other = CliRunner().invoke(app, ["checklist", run_id, "--standard", "tripod-ai"]).stdout
-    assert "predicts pneumonia from 0.412 on (chosen on validation films: sensitivity)" in other
+    assert "predicts pneumonia from 0.412 on (chosen on validation films: by hand)" in other
     assert "by bootstrap over patients" in other

@@ -17,6 +17,7 @@ from pneumonia.params.load import load_params
 from pneumonia.registry.runs import log_evaluation, start_run
 from pneumonia.registry.store import open_store
 from pneumonia.registry.versions import register
+from pneumonia.sources.shared.raw import BOX_COLUMNS
 
 from ..conftest import write_params
 
@@ -69,6 +70,7 @@ def write_home(root: Path, labels: list[str], classes: Callable[[str], str]) -> 
     table.to_csv(root / "data" / "split.csv", index=False)
     encoding = {"width": SIDE, "height": SIDE, "mode": "L", "format": "PNG", "quality": "", "bytes": 900}
     table[["file", "label", "patient"]].assign(**encoding, view="PA", age=5).to_csv(clean / "index.csv", index=False)
+    pd.DataFrame(columns=BOX_COLUMNS).to_csv(clean / "boxes.csv", index=False)
     return images
 
 

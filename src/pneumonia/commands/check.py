@@ -12,7 +12,7 @@ from pneumonia.annotations.labels import WITHOUT_PNEUMONIA, class_names, to_clas
 from pneumonia.errors import UserError
 from pneumonia.names import printable
 from pneumonia.params.load import Params
-from pneumonia.preparation.cleaning.clean import find_duplicates, pack
+from pneumonia.preparation.cleaning.clean import find_same_pixels, pack, why_duplicates_go
 from pneumonia.preparation.cleaning.report import reason_kind
 from pneumonia.preparation.splitting import assign_parts
 from pneumonia.sources.folder.settings import Settings
@@ -92,7 +92,7 @@ def _read(settings: Settings, params: Params) -> Checked:
         numbers = to_classes(labels, task)
     with TemporaryDirectory() as scratch:
         readable, reasons = pack(films, found.path, Path(scratch) / "pixels", params)
-    reasons |= find_duplicates(readable, found.path, params.compute)
+    reasons |= why_duplicates_go(readable, find_same_pixels(readable, found.path, params.compute))
     kept = readable.drop(index=list(reasons), errors="ignore")
     kept["class"] = np.array(class_names(task))[numbers[kept.index]]
     return Checked(

@@ -24,10 +24,12 @@ from pneumonia.evaluation.report.files import (
     write_curves,
     write_encoding,
     write_groups,
+    write_parts,
     write_receptive_field,
     write_sites,
 )
 from pneumonia.evaluation.report.gallery import plot_errors, surest_errors
+from pneumonia.evaluation.report.heat_maps import write_heat_maps
 from pneumonia.evaluation.report.plots import plot_history
 from pneumonia.evaluation.shortcuts import stressed_auc, stressed_rates
 from pneumonia.evaluation.sites import metrics_by_site, named_metrics
@@ -75,6 +77,8 @@ def evaluate(
     with whole_directory(reports / "evaluation") as directory:
         sure.to_csv(directory / "intervals.csv", index=False)
         choices.to_csv(directory / "choices.csv", index=False)
+        decision.save(directory / "decision.json")
+        write_parts(read_films(data / "split.csv"), directory)
         write_sites(sites, directory)
         calibration = write_calibration(parts, directory)
         write_curves(parts, names, threshold, directory)
@@ -90,6 +94,7 @@ def evaluate(
         else:
             errors = plot_errors(classifier, images, surest_errors(test), parts["test"].healthy)
             save_picture(errors, directory / "errors.png")
+            write_heat_maps(classifier, images, parts["test"], train_rows, data, params.evaluate.draws, directory)
         save_picture(plot_history(history, weights), directory / "history.png")
         write_receptive_field(classifier, images, parts["val"].films["image"].to_numpy(), directory)
     decision.save(models / "decision.json")

@@ -46,20 +46,18 @@ def own_parts(films: pd.DataFrame, table: Path, folds: int, fold: int) -> pd.Ser
     return part
 
 
-def require_copies_together(films: pd.DataFrame, pairs: pd.DataFrame, table: Path, folds: int) -> None:
+def require_copies_together(pairs: pd.DataFrame, table: Path, folds: int) -> None:
     """Check that the CSV `table` has no two parts for patients that cleaning made one.
 
-    `films` have `file` and `patient`, the one they were made; `pairs` are those of `near_duplicates.csv`, with the
-    patients as they came.
+    They are those of `pairs`, of `near_duplicates.csv`, with the patients as they came.
 
     Raises:
         UserError: it has.
     """
-    given, made = _read(table, folds), films.set_index("file")["patient"]
+    given = _read(table, folds)
     one, other = (pairs[f"{which}_patient"].astype(str) for which in ("first", "second"))
-    are_one = pairs["first_file"].map(made) == pairs["second_file"].map(made)
     parts = one.map(given), other.map(given)
-    apart = are_one & parts[0].notna() & parts[1].notna() & (parts[0] != parts[1])
+    apart = parts[0].notna() & parts[1].notna() & (parts[0] != parts[1])
     if apart.any():
         row = apart.idxmax()
         raise UserError(

@@ -37,10 +37,9 @@ def split(params: Params, clean: Path, out: Path) -> None:
     films["image"] = np.arange(len(films))
     numbers = to_classes(films["label"].tolist(), params.task, params.labels_opacities)
     films["class"] = np.array(params.classes)[numbers]
-    copies = clean / "near_duplicates.csv"
-    if params.split.file and copies.is_file():
-        pairs = pd.read_csv(copies, dtype=str, keep_default_na=False)
-        require_copies_together(films, pairs, user_path(params.split.file), params.split.folds)
+    if params.split.file and params.clean.near_duplicates == "group":
+        pairs = pd.read_csv(clean / "near_duplicates.csv", dtype=str, keep_default_na=False)
+        require_copies_together(pairs, user_path(params.split.file), params.split.folds)
     films["part"] = assign_parts(films, params)
     if params.split.corrections:
         films = correct(films, user_path(params.split.corrections))

@@ -136,9 +136,7 @@ def _of_films(run: Run, reports: _Reports) -> dict[str, str]:
     facts = {
         "source": _filled("data set {}", params.get("dataset")) + (f": {'; '.join(origin)}" if origin else ""),
         "preprocessing": _filled(read, params.get("clean.image_size")),
-        "parts": "\n".join(
-            line[2:] for line in _section(reports.text("model_card.md"), "Data") if line.startswith("- ")
-        ),
+        "parts": "\n".join(_parts(reports.table("evaluation/parts.csv"))),
         "population": json.dumps(clean["population"]) if clean.get("population") else "",
     }
     if kept and rejected:
@@ -173,10 +171,11 @@ def _of_results(run: Run, one: Run, reports: _Reports) -> dict[str, str]:
         worst = groups.sort_values("right").iloc[0]
         share = f"{worst['right']:.1%} of {worst['films']} films right"
         facts["failures"] = f"the worst group: {worst['by']} {worst['group']}, {share}"
-    said = " ".join(_section(reports.text("model_card.md"), "Intended use"))
-    if "predicts pneumonia from" in said:
-        start = said.index("predicts pneumonia from")
-        facts["threshold"] = f"a calibrated probability; it {said[start : said.index(')', start) + 1]}"
+    if decision := json.loads(reports.text("evaluation/decision.json") or "{}"):
+        facts["threshold"] = (
+            f"a calibrated probability; it predicts pneumonia from {decision['threshold']:.3f} on (chosen on "
+            f"validation films: {decision['rule']})"
+        )
     return facts
 
 
@@ -190,18 +189,23 @@ def _results(metrics: dict[str, float], part: str) -> list[str]:
     return lines
 
 
+def _parts(table: pd.DataFrame) -> list[str]:
+    """A line for each part: how many films of each class it has."""
+    if table.empty:
+        return []
+    classes = table.columns.drop(["part", "films", "patients"])
+    return [
+        f"{part}: " + ", ".join(f"{number} {name}" for name, number in zip(classes, numbers, strict=True))
+        for part, *numbers in table[["part", *classes]].itertuples(index=False)
+    ]
+
+
 def _by_patient(table: pd.DataFrame) -> str:
     if table["patient"].nunique() == len(table):
         return "by film: in validation and test each film has a patient of its own, or the source names none"
     shared = set.intersection(*(set(films["patient"]) for _, films in table.groupby("part")))
     in_both = f"{len(shared)} in both" if shared else "none in both"
     return f"by patient: {table['patient'].nunique()} patients in validation and test, {in_both}"
-
-
-def _section(card: str, title: str) -> list[str]:
-    """The lines below a heading of the model card."""
-    _, _, rest = card.partition(f"## {title}\n")
-    return rest.partition("\n## ")[0].splitlines()
 
 
 def _filled(form: str, *values: str | None) -> str:

@@ -143,9 +143,7 @@ def test_the_classifier_that_is_left_boxes_a_film_as_it_was_evaluated(evaluated)
 
 def test_the_page_and_the_card_tell_of_the_boxes(evaluated, data):
     outcome, folder = evaluated
-    page = render_report(
-        outcome, params_of(folder), TRAINING, data, folder / "reports", folder / "reports" / "evaluation"
-    )
+    page = render_report(outcome, params_of(folder), TRAINING, folder / "reports", folder / "reports" / "evaluation")
     assert all(f'<img alt="{picture}"' in page for picture in ("boxes", "froc", "tuning"))
     assert '<img alt="errors"' not in page
     assert "the model is better" in page and "mean average precision<b>0." in page

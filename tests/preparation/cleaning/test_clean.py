@@ -219,7 +219,8 @@ def test_leftovers_of_an_interrupted_run_are_cleared(raw: Raw) -> None:
     raw.add("a.png", grain(0))
     run(raw.write())
     out = raw.directory.parent / "clean"
-    assert sorted(path.name for path in out.iterdir()) == ["boxes.csv", "images.npy", "index.csv", "rejected.csv"]
+    files = ["boxes.csv", "images.npy", "index.csv", "near_duplicates.csv", "rejected.csv"]
+    assert sorted(path.name for path in out.iterdir()) == files
     assert not leftover.exists()
 
 

@@ -1,6 +1,8 @@
 """Altered copies of generated films, and films of other patients."""
 
 import io
+import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -76,9 +78,10 @@ def test_copies_are_found_whatever_was_done_to_them_and_no_other_patient_is(film
 
 
 def test_what_pairs_connect_is_one_patient():
-    pairs = pd.DataFrame({"first": [0, 1, 3], "second": [1, 2, 4]})
-    patients = pd.Series(["c", "b", "a", "d", "d", "e"])
-    assert groups_of(pairs, patients).tolist() == ["a", "a", "a", "d", "d", "e"]
+    pairs = pd.DataFrame({"first_patient": ["c", "b", "d", "e"], "second_patient": ["b", "a", "d", "gone"]})
+    pairs.loc[4] = ["gone", "f"]  # one whose films were all rejected connects two all the same
+    patients = pd.Series(["c", "b", "a", "d", "d", "e", "f"])
+    assert groups_of(pairs, patients).tolist() == ["a", "a", "a", "d", "d", "e", "e"]
 
 
 def test_grouped_copies_are_one_patient_in_the_index_and_lie_on_one_side_of_the_split(raw: Raw, tmp_path, make_params):
@@ -94,7 +97,7 @@ def test_grouped_copies_are_one_patient_in_the_index_and_lie_on_one_side_of_the_
         out = tmp_path / mode
         clean(whole.model_copy(update={"clean": settings}), directory, out, tmp_path / f"reports-{mode}")
         outputs[mode] = pd.read_csv(out / "index.csv", keep_default_na=False).set_index("file")
-    assert not (tmp_path / "off" / "near_duplicates.csv").exists()
+    assert pd.read_csv(tmp_path / "off" / "near_duplicates.csv").empty
     assert outputs["report"].equals(outputs["off"])
     pairs = pd.read_csv(tmp_path / "group" / "near_duplicates.csv")
     both = [{first, second} for first, second in zip(pairs["first_file"], pairs["second_file"], strict=True)]
@@ -108,3 +111,35 @@ def test_grouped_copies_are_one_patient_in_the_index_and_lie_on_one_side_of_the_
         part = assign_parts(table, make_params({"split.val_per_class": 2, "seed": seed})).set_axis(table["file"])
         assert part["copy-of-03.png"] == part["03.png"]
         assert part["copy-of-08.png"] == part["08.png"]
+
+
+def test_identical_films_under_two_patients_make_them_one_where_copies_are_grouped(raw: Raw, tmp_path, caplog):
+    for patient in range(6):
+        raw.add(f"{patient}.png", film(patient), label="normal")
+    raw.add("again-0.png", film(0), label="normal")  # of another patient, and so are all below
+    raw.add("again-1.png", film(1), label="viral")  # with another label: both are rejected
+    raw.add("again-2.png", (raw.directory / "2.png").read_bytes(), label="normal")
+    for again, other in (("again-0.png", "x.png"), ("again-1.png", "y.png")):
+        raw.add(other, film(10 + len(raw.films)), label="viral")
+        raw.films[-1] = replace(raw.films[-1], patient=f"patient of {again}")
+    raw.films[2], raw.films[8] = (replace(raw.films[row], patient="the same") for row in (2, 8))
+    raw.add("z.png", film(30))
+    raw.films[-1] = replace(raw.films[-1], patient="patient of 1.png")
+    directory, whole = raw.write(), params()
+    indexes = {}
+    for mode in ("off", "report", "group"):
+        settings = whole.clean.model_copy(update={"near_duplicates": mode, "image_size": SIZE})
+        caplog.clear()
+        changed = whole.model_copy(update={"clean": settings})
+        clean(changed, directory, tmp_path / mode, tmp_path / f"reports-{mode}")
+        indexes[mode] = pd.read_csv(tmp_path / mode / "index.csv").set_index("file")["patient"]
+        assert ("2 identical films stand under two patients" in caplog.text) == (mode != "group")
+    assert indexes["off"].equals(indexes["report"])
+    assert indexes["off"]["x.png"] != indexes["off"]["0.png"]
+    assert indexes["group"]["x.png"] == indexes["group"]["0.png"]
+    assert indexes["group"]["y.png"] == indexes["group"]["z.png"]  # whose films 1 and again-1 are both gone
+    assert indexes["group"].nunique() == indexes["off"].nunique() - 2
+    pairs = pd.read_csv(tmp_path / "group" / "near_duplicates.csv", keep_default_na=False)
+    told = pairs.loc[pairs["first"] == "", ["first_file", "second_file"]].values.tolist()
+    assert sorted(map(sorted, told)) == [["0.png", "again-0.png"], ["1.png", "again-1.png"]]
+    assert json.loads((tmp_path / "reports-group" / "clean.json").read_text())["near_duplicates"]["identical"] == 2

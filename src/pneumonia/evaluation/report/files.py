@@ -89,6 +89,14 @@ def write_curves(parts: dict[str, Part], names: list[str], threshold: float, dir
         save_picture(plot_curves(of_parts, label), directory / name)
 
 
+def write_parts(split: pd.DataFrame, directory: Path) -> None:
+    """Write how many films of each class each part of `split` has, and of how many patients, a row a part."""
+    counts = pd.crosstab(split["part"], split["class"]).assign(
+        films=split["part"].value_counts(), patients=split.groupby("part")["patient"].nunique()
+    )
+    counts.to_csv(directory / "parts.csv")
+
+
 def write_encoding(parts: dict[str, Part], data: Path, directory: Path) -> None:
     """Write how well the encoding tells pneumonia, and beside it the model."""
     index, split = read_films(data / "clean" / "index.csv"), read_films(data / "split.csv")

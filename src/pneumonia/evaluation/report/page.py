@@ -8,6 +8,7 @@ import yaml
 
 from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.evaluation.report.answers import first_answers
+from pneumonia.evaluation.report.heat_maps import heat_map_sections
 from pneumonia.evaluation.report.layout import HEADLINES, Page, Section, headlines_of, pictures_in
 from pneumonia.evaluation.shortcuts import SUSPICIOUS
 from pneumonia.inference.decision import Decision
@@ -26,12 +27,10 @@ NO_SHORTCUT = (
 )
 
 
-def render_report(
-    evaluation: Evaluation, params: Params, facts: dict[str, Any], data: Path, reports: Path, folder: Path
-) -> str:
+def render_report(evaluation: Evaluation, params: Params, facts: dict[str, Any], reports: Path, folder: Path) -> str:
     """The page, HTML, from what `evaluate` found and wrote in `folder`, and earlier stages in `reports`.
 
-    `facts` are those of the training (`models/training.json`), `data` holds `split.csv`.
+    `facts` are those of the training (`models/training.json`).
     """
     test = evaluation.intervals[evaluation.intervals["part"] == "test"]
     return Page(
@@ -48,7 +47,7 @@ def render_report(
         ),
         findings=evaluation.findings,
         without_findings=NO_SHORTCUT,
-        sections=_sections(evaluation, facts, data, reports, folder),
+        sections=_sections(evaluation, facts, reports, folder),
         details=(
             "Parameters",
             "what was used of params.yaml",
@@ -57,9 +56,9 @@ def render_report(
     ).render()
 
 
-def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports: Path, folder: Path) -> list[Section]:
+def _sections(evaluation: Evaluation, facts: dict[str, Any], reports: Path, folder: Path) -> list[Section]:
     return [
-        _data(data, reports),
+        _data(reports, folder),
         _training(facts, reports, folder),
         metrics_section(evaluation.intervals, folder),
         *([_boxes(evaluation, folder)] if evaluation.decision.localization else []),
@@ -67,6 +66,7 @@ def _sections(evaluation: Evaluation, facts: dict[str, Any], data: Path, reports
         *_probabilities(evaluation, folder),
         *([abstention_section(evaluation.decision, folder)] if evaluation.decision.abstention else []),
         *_weaknesses(folder),
+        *heat_map_sections(folder),
     ]
 
 
@@ -79,14 +79,10 @@ def _used(params: Params) -> dict[str, Any]:
     }
 
 
-def _data(data: Path, reports: Path) -> Section:
-    split = pd.read_csv(data / "split.csv", dtype=str, keep_default_na=False)
-    counts = pd.crosstab(split["part"], split["class"]).assign(
-        films=split["part"].value_counts(), patients=split.groupby("part")["patient"].nunique()
-    )
+def _data(reports: Path, folder: Path) -> Section:
     return Section(
         "Data",
-        tables=[("films by part and class", counts.reset_index())],
+        tables=[("films by part and class", pd.read_csv(folder / "parts.csv"))],
         pictures=pictures_in(reports / "clean", "samples", "near_duplicates"),
     )
 

@@ -2,11 +2,12 @@
 
 The directory that `clean` writes is read by all later stages: `images.npy` (uint8, N x S x S), `index.csv` (row k is
 `images[k]`), `rejected.csv` (file, reason) and `boxes.csv`, in pixels of the packed images, empty where the source has
-none.
+none, and `near_duplicates.csv`, empty where copies are not looked for.
 """
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,18 @@ from pneumonia.workers import parallel_map
 
 log = logging.getLogger(__name__)
 
+COPY_COLUMNS = ["first", "second", "alike"] + [
+    f"{which}_{column}" for column in ("file", "label", "patient") for which in ("first", "second")
+]
+
 
 def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
     """Fill `out`, wholly or not at all, from the films of `raw`; write `clean.json` and `clean/*.png` into `report`.
 
     Files are rejected that give no radiograph, are constant or too small. Of films with the same pixels, all but the
     first (by file name) are rejected, and all where their labels differ. With `clean.near_duplicates` the pairs of
-    films that are copies, but not identical, are in `near_duplicates.csv`; grouped, the patients of a pair are one.
+    films that are copies, but not identical, are in `near_duplicates.csv`, and those that are identical under two
+    patients. Grouped, the patients of a pair are one.
 
     Raises:
         UserError: no `raw/index.csv`, more than `clean.max_rejected` of the files rejected, none left, or a Dask
@@ -44,7 +50,8 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
     with whole_directory(out) as directory:
         unsorted = directory / "unsorted"
         packed, reasons = pack(films, raw, unsorted, params)
-        reasons |= find_duplicates(packed, raw, params.compute)
+        same = find_same_pixels(packed, raw, params.compute)
+        reasons |= why_duplicates_go(packed, same)
         rejected = films.loc[sorted(reasons), ["file"]].assign(reason=[reasons[row] for row in sorted(reasons)])
         _refuse_too_many(rejected, len(films), params.clean.max_rejected)
 
@@ -53,10 +60,16 @@ def clean(params: Params, raw: Path, out: Path, report: Path) -> None:
         _copy_rows(unsorted, kept["packed_row"].tolist(), size, directory / "images.npy")
         unsorted.unlink()
         images = np.load(directory / "images.npy", mmap_mode="r")
-        copies = None
+        identical, copies = _of_two_patients(packed, same), None
         if params.clean.near_duplicates != "off":
-            kept, copies = _mark_copies(kept, images, params.clean.near_duplicates == "group")
-            copies.to_csv(directory / "near_duplicates.csv", index=False)
+            kept, copies = _mark_copies(kept, images, identical, params.clean.near_duplicates == "group")
+        if len(identical) and params.clean.near_duplicates != "group":
+            log.warning(
+                "%d identical films stand under two patients, as %s and %s; clean.near_duplicates: group makes the two "
+                "one in the split", len(identical), *identical.loc[0, ["first_file", "second_file"]]
+            )  # fmt: skip
+        pairs = pd.DataFrame(columns=COPY_COLUMNS) if copies is None else copies
+        pairs.to_csv(directory / "near_duplicates.csv", index=False)
         kept[columns_of(films)].to_csv(directory / "index.csv", index=False)
         rejected.to_csv(directory / "rejected.csv", index=False)
         boxes = None
@@ -104,8 +117,8 @@ def columns_of(films: pd.DataFrame) -> list[str]:
     return [*INDEX_COLUMNS, *FACTS, *(name for name in films if name not in (*INDEX_COLUMNS, *FACTS))]
 
 
-def find_duplicates(films: pd.DataFrame, raw: Path, compute: Compute) -> dict[int, str]:
-    """Why films with the pixels of another film are rejected, by their index in `films`.
+def find_same_pixels(films: pd.DataFrame, raw: Path, compute: Compute) -> list[list[int]]:
+    """The films with the pixels of another film: lists of two or more, by their index in `films`.
 
     Only films with the same fingerprint are decoded again, to compare all of their pixels.
     """
@@ -115,9 +128,13 @@ def find_duplicates(films: pd.DataFrame, raw: Path, compute: Compute) -> dict[in
     for rows, hashes in zip(suspects, parallel_map(pixel_hashes, files, compute, "comparing films"), strict=True):
         for row, pixels in zip(rows, hashes, strict=True):
             same_pixels[pixels].append(row)
+    return [rows for rows in same_pixels.values() if len(rows) > 1]
 
+
+def why_duplicates_go(films: pd.DataFrame, same: list[list[int]]) -> dict[int, str]:
+    """Why films that are the `same` are rejected, by their index in `films`."""
     reasons: dict[int, str] = {}
-    for rows in same_pixels.values():
+    for rows in same:
         named = [f"{films.at[row, 'file']} ({films.at[row, 'label']})" for row in rows]
         if films.loc[rows, "label"].nunique() > 1:
             reasons |= dict.fromkeys(rows, f"label conflict: same pixels in {', '.join(named)}")
@@ -126,17 +143,41 @@ def find_duplicates(films: pd.DataFrame, raw: Path, compute: Compute) -> dict[in
     return reasons
 
 
-def _mark_copies(films: pd.DataFrame, images: np.ndarray, group: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`films`, those that are copies of each other of one patient where `group` says so, and the pairs of copies."""
+def _of_two_patients(films: pd.DataFrame, same: list[list[int]]) -> pd.DataFrame:
+    """The pairs of films that are the `same` under two patients, with `COPY_COLUMNS`: each with the first of its list.
+
+    They have no rows among the packed films, since one of them at least is rejected.
+    """
+    pairs = [
+        (rows[0], row) for rows in same for row in rows[1:] if films.at[row, "patient"] != films.at[rows[0], "patient"]
+    ]
+    none = pd.array([None] * len(pairs), dtype="Int64")
+    table = pd.DataFrame({"first": none, "second": none, "alike": np.ones(len(pairs))})
+    return _named(table, films, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+
+
+def _named(pairs: pd.DataFrame, films: pd.DataFrame, first: Sequence[int], second: Sequence[int]) -> pd.DataFrame:
+    """`pairs` with file, label and patient of the films `first` and `second`, by their index in `films`."""
+    for column in ("file", "label", "patient"):
+        for which, rows in (("first", first), ("second", second)):
+            pairs[f"{which}_{column}"] = films.loc[rows, column].to_numpy()
+    return pairs
+
+
+def _mark_copies(
+    films: pd.DataFrame, images: np.ndarray, identical: pd.DataFrame, group: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`films`, those that are copies of each other of one patient where `group` says so, and the pairs of copies.
+
+    The pairs are those among the packed `images` and those that are `identical` under two patients.
+    """
     from pneumonia.preparation.cleaning.near_duplicates import find_copies, groups_of  # scikit-learn takes a second
 
-    pairs = find_copies(images)
-    for column in ("file", "label", "patient"):
-        for which in ("first", "second"):
-            pairs[f"{which}_{column}"] = films[column].to_numpy()[pairs[which]]
-    together = groups_of(pairs, films["patient"])
-    log.info("%d pairs of films look like copies of one film", len(pairs))
-    return films.assign(patient=together) if group else films, pairs
+    near = find_copies(images)
+    near = _named(near, films, films.index[near["first"]], films.index[near["second"]])
+    log.info("%d pairs of films look like copies of one film", len(near))
+    pairs = pd.concat([near.astype({"first": "Int64", "second": "Int64"}), identical], ignore_index=True)
+    return films.assign(patient=groups_of(pairs, films["patient"])) if group else films, pairs[COPY_COLUMNS]
 
 
 def scale_boxes(boxes: pd.DataFrame, films: pd.DataFrame, size: int) -> pd.DataFrame:

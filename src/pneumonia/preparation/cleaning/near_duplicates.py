@@ -57,22 +57,28 @@ def measure_candidates(images: Images) -> tuple[np.ndarray, np.ndarray]:
 
 
 def groups_of(pairs: pd.DataFrame, patients: pd.Series) -> pd.Series:
-    """`patients` with one name for all those that `pairs`, of rows `first` and `second`, connect: the first by name."""
-    name = {patient: patient for patient in set(patients)}
+    """`patients` with one name for all those that `pairs`, of `first_patient` and `second_patient`, connect: the first
+    by name.
+    """
+    name = {patient: patient for patient in {*patients, *pairs["first_patient"], *pairs["second_patient"]}}
 
     def root(patient: str) -> str:
         while name[patient] != patient:
             patient = name[patient]
         return patient
 
-    for first, second in zip(pairs["first"], pairs["second"], strict=True):
-        low, high = sorted([root(patients.iloc[first]), root(patients.iloc[second])])
+    for first, second in zip(pairs["first_patient"], pairs["second_patient"], strict=True):
+        low, high = sorted([root(first), root(second)])
         name[high] = low
     return patients.map(root)
 
 
 def plot_copies(pairs: pd.DataFrame, films: pd.DataFrame, images: Images) -> Figure:
-    """Pairs side by side, `SHOWN` at most: those that are least alike first, since they are the doubtful ones."""
+    """Pairs side by side, `SHOWN` at most: those that are least alike first, since they are the doubtful ones.
+
+    Those that are identical, without rows in `images`, are left out.
+    """
+    pairs = pairs.dropna(subset="first")
     shown = pairs.sort_values("alike").head(SHOWN)
     rows = max(1, -(-len(shown) // 4))
     figure = Figure(figsize=(13, 2.2 * rows + 0.4), layout="constrained")

@@ -81,6 +81,7 @@ def summarize(films: pd.DataFrame, rejected: pd.DataFrame) -> dict[str, Any]:
 def _summary_of_copies(copies: pd.DataFrame) -> dict[str, int]:
     return {
         "pairs": len(copies),
+        "identical": int(copies["first"].isna().sum()),
         "of_two_patients": int((copies["first_patient"] != copies["second_patient"]).sum()),
         "of_two_labels": int((copies["first_label"] != copies["second_label"]).sum()),
     }
