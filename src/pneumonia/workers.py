@@ -1,6 +1,7 @@
 """One function over many items, on the cores of this machine or of a Dask cluster."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,8 @@ def _client(scheduler: str) -> "Iterator[Client]":
     from distributed import CancelledError, Client  # here, since it takes a second and few use a cluster
     from distributed.client import ClosedClientError
 
+    # Dask leaves tasks behind where workers die, of which asyncio would print tracebacks at the end.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         # Dask's client waits for ever for one that takes the call and says nothing, whatever its own timeout.
         asyncio.run(asyncio.wait_for(_greet(scheduler), SECONDS_TO_CONNECT))

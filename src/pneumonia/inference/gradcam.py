@@ -14,8 +14,9 @@ from pneumonia.inference.gradients import gradient
 BATCH = 16
 PLACES = 7
 """The least side of a map that is used. The published networks end in 7 × 7 places; with smaller films a last map would
-be too coarse. In 218 generated films of 128 pixels, the hottest pixel of `cnn` lay in a box around an opacity in 80 %
-with 8 × 8 places, in 76 % with 4 × 4, and in one film with the 2 × 2 that it flattens."""
+be too coarse. In 218 generated films of 128 pixels, the hottest pixel of an earlier `cnn` lay in a box around an
+opacity in 80 % with 8 × 8 places, in 76 % with 4 × 4, and in one film with the 2 × 2 that it flattens. What such maps
+are worth is in each run's report (`evaluation.pointing`)."""
 
 
 def grad_cam(network: keras.Model, films: np.ndarray, class_number: int | None = None, healthy: int = 1) -> np.ndarray:
