@@ -303,20 +303,14 @@ def test_a_changed_evaluation_makes_a_new_run_and_leaves_the_first(repository):
 
 
 @pytest.mark.slow
-def test_boxes_are_learnt_scored_drawn_and_registered(repository):
-    """The task localize through every stage, and its registered model on one of the films as they came."""
+def test_a_recipe_learns_scores_draws_and_registers_boxes(repository):
+    """The recipe phantom_boxes through every stage, and its registered model on one of the films as they came."""
     before = {run.info.run_id for run in repository.mlflow_runs()}
-    detector = [
-        "-S",
-        "model=centernet",
-        "-S",
-        "models.centernet.backbone=resnet",
-        "-S",
-        "models.centernet.weights=random",
-    ]
-    repository.run("dvc", "exp", "run", "--temp", "-S", "task=localize", *detector)
+    repository.run("pneumonia", "recipe", "phantom_boxes", "--temp", "-S", "models.centernet.weights=random")
     [run] = [run for run in repository.mlflow_runs() if run.info.run_id not in before]
     assert run.info.status == "FINISHED"
+    used = run.data.params
+    assert [used[name] for name in ("task", "model", "model.backbone")] == ["localize", "centernet", "resnet"]
     assert {"test/roc_auc", "test/boxes/map", "test/boxes/map_low", "val/boxes/map", "test/boxes/froc/1"} <= set(
         run.data.metrics
     )

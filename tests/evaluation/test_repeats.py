@@ -102,6 +102,20 @@ def test_a_difference_over_seeds_is_welch_s():
     assert row["larger"] == "trainings"
 
 
+def test_repeats_whose_tasks_tell_other_classes_apart_are_compared_by_pneumonia_of_any_kind():
+    one, other = trainings_with([0.5, 0.6, 0.7]), trainings_with([0.5, 0.6, 0.7])
+    for each in other:
+        viral = each.films.index % 4 == 1
+        for column in ("class", "predicted"):
+            kind = each.films[column].replace("pneumonia", "bacterial")
+            each.films[column] = kind.mask(viral & (kind == "bacterial"), "viral")
+        for number, name in enumerate(("normal", "bacterial", "viral")):
+            each.films[f"probability_{name}"] = [1 - each.films["probability"], each.films["probability"], 0][number]
+    binary, crossed = difference(one, one, "test"), difference(one, other, "test")
+    pd.testing.assert_frame_equal(crossed, binary)
+    assert "classes/roc_auc" in difference(other, other, "test").index
+
+
 def test_a_difference_over_the_same_folds_is_taken_fold_by_fold():
     folds = [0, 1, 2]
     table = difference(

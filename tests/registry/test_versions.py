@@ -22,7 +22,7 @@ from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.familiarity import fit
 from pneumonia.registry import versions
-from pneumonia.registry.run_comparison import compare_runs
+from pneumonia.registry.repeat_comparison import compare_named
 from pneumonia.registry.runs import log_evaluation, start_run
 from pneumonia.registry.store import open_store
 
@@ -90,6 +90,16 @@ def evaluated(params, separation: float, seed: int = 0) -> tuple[str, str]:
         log_evaluation(figures, outcome.intervals, [], outcome.decision.temperature, reports)
         said = versions.register(params, outcome, "A card.", Path("data"), Path("models"), reports)
     return run.info.run_id, said
+
+
+def logged(params, reports: Path) -> str:
+    """A run that logs what is in `reports`: its id."""
+    metrics = {part: {"roc_auc": 0.9} for part in ("val", "test")}
+    rows = pd.DataFrame({"part": ["test"], "metric": "roc_auc", "value": 0.9, "low": 0.8, "high": 0.95})
+    open_store("pneumonia")
+    with start_run(params, Path("data")) as run:
+        log_evaluation(metrics, rows, [], 1.0, reports)
+    return str(run.info.run_id)
 
 
 def champion() -> str:
@@ -245,7 +255,7 @@ def test_a_model_that_may_be_no_better_than_chance_is_no_champion_and_predict_sa
 
 def test_two_runs_are_compared_by_id_or_name(repository, make_params):
     first, second = (evaluated(make_params(), separation)[0] for separation in (0.5, 2.0))
-    table = compare_runs(first, second[:8], "test")
+    table = compare_named(first, second[:8], "test")[1]
     assert table.loc["roc_auc", "means"] == "the second is better"
     assert table.loc["roc_auc", "difference"] > 0.1
     said = CliRunner().invoke(app, ["compare", second, first, "--part", "val"])
@@ -280,9 +290,44 @@ def test_of_localisers_the_boxes_decide(repository, make_params):
     assert "version 2 is challenger: validation mean average precision 0.3333 against 0.5000 of version 1" in said
     third, said = evaluated(params, 1.0, seed=2)
     assert "version 3 is champion: validation mean average precision 0.8333 against 0.5000" in said
-    table = compare_runs(first, third, "val")
+    table = compare_named(first, third, "val")[1]
     assert table.loc["boxes/map", "means"] == "the second is better"
     assert table.loc["roc_auc", "means"] == "no difference that these films can show"
+
+
+def test_a_binary_run_and_one_of_three_classes_are_compared_by_the_metrics_that_both_have(repository, make_params):
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", "params.yaml")
+    binary, _ = evaluated(make_params(), 1.0)
+    tables = pd.read_csv("reports0/predictions.csv", dtype={"file": str, "patient": str})
+    sick, called = (tables[column] == "pneumonia" for column in ("class", "predicted"))
+    third = tables["image"] % 3 == 0
+    for column, ill in (("class", sick), ("predicted", called)):
+        tables[column] = np.where(ill, np.where(third, "viral", "bacterial"), "normal")
+    # The same network but that it is told three classes: the metrics of pneumonia of any kind may not move.
+    for name, share in (("normal", 1 - tables["probability"]), ("bacterial", tables["probability"] * 0.9)):
+        tables[f"probability_{name}"] = share
+    tables["probability_viral"] = tables["probability"] * 0.1
+    tables.to_csv("reports0/predictions.csv", index=False)
+    three = logged(make_params({"task": "multiclass"}), Path("reports0"))
+    for first, second in ((binary, three), (three, binary)):
+        said, table = compare_named(first, second, "test")
+        assert "they are compared by the metrics that both have: pneumonia of any kind" in said
+        assert table.index.tolist() == [
+            "roc_auc", "pr_auc", "accuracy", "sensitivity", "specificity", "precision", "f1",
+        ]  # fmt: skip
+        assert (table[["difference", "low", "high"]] == 0).all(axis=None)
+        assert 0.6 < table.loc["roc_auc", "first"] < 0.99
+    said, table = compare_named(three, three, "test")
+    assert "metrics that both have" not in said
+    assert "bacterial_against_viral/roc_auc" in table.index
+    shown = CliRunner().invoke(app, ["compare", binary, three]).stdout
+    assert "pneumonia of any kind, or an opacity, against none" in shown
+
+    tables.loc[tables["file"] == "121.png", "class"] = "normal"
+    tables.to_csv("reports0/predictions.csv", index=False)
+    corrected = logged(make_params({"task": "multiclass"}), Path("reports0"))
+    with pytest.raises(UserError, match=r"1 of their 120 test films have another label in the second: 121.png"):
+        compare_named(binary, corrected, "test")
 
 
 def test_runs_on_other_films_are_not_compared(repository, make_params):
@@ -291,8 +336,8 @@ def test_runs_on_other_films_are_not_compared(repository, make_params):
     split.write_text(split.read_text().replace("239.png", "999.png"))
     second, _ = evaluated(make_params(), 1.0)
     with pytest.raises(UserError, match="of their test films, 120 and 120, 119 are the same"):
-        compare_runs(first, second, "test")
-    assert len(compare_runs(first, second, "val")) == 7
+        compare_named(first, second, "test")
+    assert len(compare_named(first, second, "val")[1]) == 7
 
 
 def test_without_a_registry_there_is_one_line(tmp_path, monkeypatch):

@@ -144,6 +144,22 @@ def compare(
     print(table.to_string(float_format="{:.4f}".format))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def recipe(
+    further: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Of a file in recipes; none lists them.")] = None,
+) -> None:
+    """Train by a recipe, a file in recipes. What follows its name goes to `dvc exp run`: --temp, -S KEY=VALUE …"""
+    with exit_on_user_error():
+        from pneumonia.commands.recipe import list_recipes, run_recipe
+
+        if name is None:
+            print(list_recipes())
+            return
+        status = run_recipe(name, further.args)
+    raise typer.Exit(status)
+
+
 @app.command()
 def repeat(
     folds: Annotated[int, typer.Option(min=0, max=100, help="0 is the split as it is.")] = 0,

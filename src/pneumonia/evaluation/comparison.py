@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pneumonia.annotations.labels import WITHOUT_PNEUMONIA
-from pneumonia.errors import UserError
+from pneumonia.errors import UserError, few
 from pneumonia.evaluation.bootstrap import (
     BinaryPredictions,
     WeightedMetrics,
@@ -48,23 +48,17 @@ def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:
 
     A row has both values, the difference, its 95 % interval and what it means (see `bootstrap.paired_difference`). The
     metrics are those of pneumonia of any subtype; with more than two classes also `classes/roc_auc`, `classes/accuracy`
-    and, with two subtypes, `bacterial_against_viral/roc_auc`. Where both runs have boxes there are also `boxes/…`, the
-    metrics of `boxes.metrics` without the pixel accuracy.
+    and, with two subtypes, `bacterial_against_viral/roc_auc`. Runs with other classes are compared `as_binary`. Where
+    both runs have boxes there are also `boxes/…`, the metrics of `boxes.metrics` without the pixel accuracy.
 
     Raises:
-        UserError: the runs did not predict the same films.
+        UserError: the runs did not predict the same films, or a film is ill in one of them alone.
     """
     one, other = (
-        each.films[each.films["part"] == part].sort_values("file", ignore_index=True) for each in (first, second)
+        each[each["part"] == part].sort_values("file", ignore_index=True)
+        for each in in_common([first.films, second.films])
     )
-    films = ["file", "patient", "class"]
-    if not one[films].equals(other[films]):
-        if one[films[:2]].equals(other[films[:2]]):
-            raise UserError("the runs cannot be compared: their films are the same, but their tasks have other classes")
-        shared = len(one.merge(other, on=films))
-        raise UserError(
-            f"the runs cannot be compared: of their {part} films, {len(one)} and {len(other)}, {shared} are the same"
-        )
+    require_same_films(one, other, part, tells_other_classes([first.films, second.films]))
     patients = one["patient"].to_numpy(str)
     table = paired_difference(weighted_metrics(one), weighted_metrics(other), patients)
     if first.boxes is None or second.boxes is None or first.true_boxes is None:
@@ -74,6 +68,49 @@ def compare(first: Predictions, second: Predictions, part: str) -> pd.DataFrame:
     # Pixels cannot be counted without the films' sizes, which the tables do not have, so any size will do.
     of_boxes = localization_difference(truths, ours, theirs, 1, patients).drop("pixel_accuracy")
     return pd.concat([table, of_boxes.add_prefix("boxes/", axis=0)])
+
+
+def tells_other_classes(tables: Sequence[pd.DataFrame]) -> bool:
+    """Whether the classes of `tables`, each the rows of a `predictions.csv`, are not the same."""
+    return len({frozenset(films["class"]) for films in tables}) > 1
+
+
+def in_common(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The `tables` as they are, or where they tell other classes apart, each `as_binary`."""
+    return [as_binary(films) for films in tables] if tells_other_classes(tables) else list(tables)
+
+
+def as_binary(films: pd.DataFrame) -> pd.DataFrame:
+    """`films`, rows of a `predictions.csv`, with two classes: `pneumonia`, of any kind or an opacity, and `normal`."""
+    of_classes = [column for column in films if column.startswith("probability_")]
+    merged = {
+        column: films[column].isin(WITHOUT_PNEUMONIA).map({True: "normal", False: "pneumonia"})
+        for column in ("class", "predicted")
+    }
+    return films.drop(columns=of_classes).assign(**merged)
+
+
+def require_same_films(one: pd.DataFrame, other: pd.DataFrame, part: str, across_tasks: bool) -> None:
+    """Check that the rows of two runs, in order of `file`, are of the same films with the same classes.
+
+    Raises:
+        UserError: they are not.
+    """
+    columns = ["file", "patient", "class"]
+    if one[columns].equals(other[columns]):
+        return
+    if one[columns[:2]].equals(other[columns[:2]]):
+        unlike = one["file"][one["class"] != other["class"]]
+        raise UserError(
+            f"the runs cannot be compared: {len(unlike)} of their {len(one)} {part} films have another label in the "
+            f"second: {few(unlike.tolist())}"
+        )
+    shared = len(one.merge(other, on=columns))
+    split = "; each task splits by its own classes, unless the source or `split.file` gives the parts"
+    raise UserError(
+        f"the runs cannot be compared: of their {part} films, {len(one)} and {len(other)}, {shared} are the same"
+        + split * across_tasks
+    )
 
 
 def _detections(boxes: pd.DataFrame, files: pd.Series) -> Detections:

@@ -14,7 +14,7 @@ other training films altogether would give, no variance of folds can tell (Bengi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from scipy.stats import t as student
 
 from pneumonia.errors import UserError
 from pneumonia.evaluation.bootstrap import resample
-from pneumonia.evaluation.comparison import weighted_metrics
+from pneumonia.evaluation.comparison import in_common, weighted_metrics
 
 CONFIDENCE = 0.95
 
@@ -96,11 +96,16 @@ def difference(
     one training is taken to vary as the other does, since nothing else is known of it. Where a metric of a group is 1
     in every draw, or 0, what Clopper and Pearson (1934) leave it is put to the interval as Newcombe (1998) does.
 
+    Groups with other classes are compared as `comparison.as_binary` has them.
+
     Raises:
         UserError: the groups did not predict the same films, or each is one training.
     """
     if max(len(first), len(second)) < 2:
         raise UserError("each of the two is a single training: nothing is known of how trainings vary")
+    tables = in_common([training.films for training in (*first, *second)])
+    both = [replace(each, films=films) for each, films in zip((*first, *second), tables, strict=True)]
+    first, second = both[: len(first)], both[len(first) :]
     films = _same_films([first, second], part)
     ours, theirs = (_measure(group, part, films, draws, seed) for group in (first, second))
     fewest = _fewest_patients(first[0], part)

@@ -1,35 +1,19 @@
-"""Runs found in the MLflow store, and two of them compared."""
+"""Runs found in the MLflow store, and what they predicted."""
 
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlflow
-import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pneumonia.errors import UserError, few
-from pneumonia.evaluation.comparison import TABLES, Predictions, compare
-from pneumonia.params.load import load_params
-from pneumonia.registry.address import existing_store
+from pneumonia.evaluation.comparison import TABLES, Predictions
 from pneumonia.registry.finding import every
 from pneumonia.registry.outage import briefly, store_losses_told
 from pneumonia.registry.places import refuse_absent
-
-
-def compare_runs(first: str, second: str, part: str) -> pd.DataFrame:
-    """The paired comparison (see `compare`) of two runs of the experiment in params.yaml, each as `find_run` finds it.
-
-    Raises:
-        UserError: no such run, one that was not evaluated, or other films.
-    """
-    experiment = load_params().tracking.experiment
-    mlflow.set_tracking_uri(existing_store())
-    client = MlflowClient()
-    one, other = (read_predictions(find_run(client, experiment, named).info.run_id) for named in (first, second))
-    return compare(one, other, part)
 
 
 def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
