@@ -15,6 +15,7 @@ from pneumonia.lifetime import end_with_dvc
 from pneumonia.models.shared.weights import read_network
 from pneumonia.outputs import replaced_together
 from pneumonia.params.load import load_params
+from pneumonia.registry.address import repository
 from pneumonia.registry.outage import REPEAT, store_losses_told
 from pneumonia.registry.runs import complete_run, continue_run, log_evaluation
 from pneumonia.registry.store import open_store
@@ -55,7 +56,8 @@ def main() -> None:
     print(*evaluation.findings, sep="\n")
     print(decision)
     short = run.info.run_id[:8]
-    print(f"run {run.info.run_name} ({short}): its report is reports/report.html; `pneumonia compare {short} OTHER`")
+    place = "reports/report.html" if Path.cwd() == repository() else "reports/report.html among its artifacts in MLflow"
+    print(f"run {run.info.run_name} ({short}): its report is {place}; `pneumonia compare {short} OTHER`")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def films_needed(
     if auc is not None:
         needed["AUC"] = auc, _for_auc(auc, width, prevalence)
     error = math.asinh(width / 2) / Z
-    needed["observed / expected"] = 1.0, math.ceil((1 - prevalence) / prevalence / error**2)
+    needed["observed / expected (calibration)"] = 1.0, math.ceil((1 - prevalence) / prevalence / error**2)
     return pd.DataFrame(
         [
             {"metric": name, "expected": expected, "films": films, "of them sick": math.ceil(films * prevalence)}

@@ -98,7 +98,10 @@ class Decision(BaseModel):
         """
         sites = self.sites or {}
         if site not in sites:
-            raise UserError(f"site is {site[:60]!r}; this version has decisions for {few(sorted(sites))}")
+            raise UserError(
+                f"site is {site[:60]!r}; this version has decisions for {few(sorted(sites))}; "
+                f"`pneumonia validate FOLDER --recalibrate N --site {site[:60]}` makes one for --model"
+            )
         return self.model_copy(update={**dict(sites[site]), "abstention": None, "sites": None})
 
     @model_validator(mode="after")

@@ -43,4 +43,5 @@ def register_recalibrated(
     }
     for key, value in {**tags, "recalibrated_from": number, "decision": told}.items():
         client.set_model_version_tag(name, new, key, value)
-    return f"{name} version {new} is {told}"
+    asked = f"`pneumonia predict FILMS --model models:/{name}/{new} --site {list(sites)[-1]}` asks it"
+    return f"{name} version {new} is {told}; {asked}"

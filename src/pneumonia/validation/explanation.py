@@ -270,12 +270,15 @@ def exposure(answers: Answers, films: pd.DataFrame, home: Home) -> Reason:
         if cost := contrast(answers, outside, "outside", "inside"):
             told.append(f"{words}: {outside.mean():.0%} are outside of what 90 % of the training films have{cost}")
     table = pd.DataFrame(rows)
-    if not told and len(table):
+    if len(table):
         most = table.loc[table["share_outside"].idxmax()]
-        told = [
-            f"{most['measure']}: {most['share_outside']:.0%} are outside of what 90 % of the training films have, more "
-            "than in any other measure; too few on one side to say what that costs"
-        ]
+        first = (
+            f"most in {most['measure']}, where {most['share_outside']:.0%} are outside of what 90 % of the training "
+            f"films have (median {most['here_median']:.3g}, at home {most['home_median']:.3g})"
+        )
+        if not any(each.startswith(most["measure"]) for each in told):
+            first += "; too few on one side to say what that costs"
+        told.insert(0, first)
     return Reason("exposure and resolution", _sentence(told), table)
 
 

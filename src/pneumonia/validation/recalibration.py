@@ -93,10 +93,13 @@ class Recalibration:
         usable = float(self.curve["usable"].iloc[-1])
         few = f" In {usable:.0%} of draws so many films hold {FEWEST} patients with and without pneumonia to choose by."
         change = in_words(row["difference"], row["low"], row["high"])
+        loss = figures.loc["log loss"]
+        of_loss = in_words(loss["difference"], loss["low"], loss["high"])
         return (
             f"Threshold {self.of_site.threshold:.3f} and temperature {self.of_site.temperature:.2f} by "
             f"{self.of_site.rule.split(', ')[-1]}; on the others {', '.join(pairs)}, balanced accuracy "
-            f"{row['recalibrated']:.3f} instead of {row['frozen']:.3f}: {change}."
+            f"{row['recalibrated']:.3f} instead of {row['frozen']:.3f}: {change}. The log loss of the probabilities is "
+            f"{loss['recalibrated']:.3f} instead of {loss['frozen']:.3f}: {of_loss} (less is better)."
             f"{few if usable < 1 else ''}"
         )
 

@@ -73,4 +73,5 @@ def label_of(path: Path, copy: str, place: Place, naming: Naming) -> str | None:
     except UnknownName:
         may_be = f"{naming.told()}, or what datasets.folder.labels or positive tell, or a split {', '.join(SPLITS)}"
         unknown = f"class folder {place.class_folder!r} (of {copy}) is unknown"
-        raise UserError(f"{path}: {unknown}; it may be {may_be} above one of them") from None
+        tables = [f"; or datasets.folder.table may be {table.name}" for table in sorted(path.glob("*.csv"))[:1]]
+        raise UserError(f"{path}: {unknown}; it may be {may_be} above one of them{''.join(tables)}") from None
