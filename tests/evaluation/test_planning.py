@@ -53,7 +53,7 @@ def test_a_width_that_no_films_give_is_told():
 
 def test_films_for_calibration_are_those_of_riley_s_example():
     # Riley et al. (2021), failure of heart valves: 1.8 % of events and an interval of width 1 take 905 patients
-    assert needed(prevalence=0.018, width=0.9999999)["observed / expected"] == pytest.approx(905, abs=1)
+    assert needed(prevalence=0.018, width=0.9999999)["observed / expected (calibration)"] == pytest.approx(905, abs=1)
 
 
 def test_the_command_prints_them_and_tells_what_is_no_share():
