@@ -1,6 +1,7 @@
 """A run against a reporting guideline: what it knows by number of item, and a gap where it knows nothing."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,6 +57,7 @@ def facts_of(client: MlflowClient, run: Run) -> dict[str, str]:
     with TemporaryDirectory() as directory:
         reports = _Reports(one.info.run_id, Path(directory))
         facts = _of_training(one) | _of_films(one, reports) | _of_results(run, one, reports)
+    facts["elsewhere"] = _elsewhere(client, one)
     if len(children) > 1:
         given = run.data.params
         facts["trainings"] = (
@@ -167,6 +169,12 @@ def _of_results(run: Run, one: Run, reports: _Reports) -> dict[str, str]:
         facts["fairness"] = (
             f"{looked_at.sum()} gaps of groups to their rest were looked at, {differ.sum()} are beyond chance"
         )
+    if len(pointed := reports.table("evaluation/heat_maps.csv")):
+        heat_map, best = pointed.iloc[0], pointed.iloc[1:].sort_values("hit").iloc[-1]
+        facts["explained"] = (
+            f"Grad-CAM: its hottest place lies in a box in {heat_map['hit']:.0%} of {heat_map['films']} test films "
+            f"with boxes; {best['pointed_by']} in {best['hit']:.0%}"
+        )
     if len(groups):
         worst = groups.sort_values("right").iloc[0]
         share = f"{worst['right']:.1%} of {worst['films']} films right"
@@ -177,6 +185,18 @@ def _of_results(run: Run, one: Run, reports: _Reports) -> dict[str, str]:
             f"validation films: {decision['rule']})"
         )
     return facts
+
+
+def _elsewhere(client: MlflowClient, run: Run) -> str:
+    """A line for each validation elsewhere of a version that the run registered, by the version's tags."""
+    lines = []
+    for version in client.search_model_versions(f"run_id = '{run.info.run_id}'"):
+        for key, area in sorted(version.tags.items()):
+            if (external := re.fullmatch(r"external\.(.+)\.roc_auc", key)) is not None:
+                name = external[1]
+                films, labels = (version.tags.get(f"external.{name}.{each}") for each in ("films", "labels_by"))
+                lines.append(f"{name}: {films} films, labels by {labels}; AUC {area}")
+    return "\n".join(lines)
 
 
 def _results(metrics: dict[str, float], part: str) -> list[str]:
