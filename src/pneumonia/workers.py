@@ -95,8 +95,9 @@ def _client(scheduler: str) -> "Iterator[Client]":
     from distributed import CancelledError, Client  # here, since it takes a second and few use a cluster
     from distributed.client import ClosedClientError
 
-    # Dask leaves tasks behind where workers die, of which asyncio would print tracebacks at the end.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    # Of what is lost they would print tracebacks; the line below has what matters.
+    for name in ("asyncio", "distributed.client", "distributed.core", "distributed.utils"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         # Dask's client waits for ever for one that takes the call and says nothing, whatever its own timeout.
         asyncio.run(asyncio.wait_for(_greet(scheduler), SECONDS_TO_CONNECT))
