@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
 from pneumonia.errors import UserError
-from pneumonia.registry.run_comparison import find_run
+from pneumonia.registry.found_runs import find_run
 
 from ..small_classifier import brightness_network, decision, png, register_classifier, thorax, write_classifier
 

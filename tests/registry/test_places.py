@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from pneumonia.commands.cli import app
 from pneumonia.errors import UserError
+from pneumonia.registry.found_runs import read_predictions
 from pneumonia.registry.places import LOCATIONS
 from pneumonia.registry.pyfunc_model import log_radiograph_model
-from pneumonia.registry.run_comparison import read_predictions
 from pneumonia.registry.runs import resume_run
 from pneumonia.registry.store import open_store
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from pneumonia.commands.cli import app
 from pneumonia.errors import UserError
 from pneumonia.registry.checklist import facts_of
-from pneumonia.registry.repeat_comparison import compare_named
+from pneumonia.registry.found_runs import find_run
 from pneumonia.registry.repeat_runs import children_of, complete_repeat, finished_trainings, open_repeat
-from pneumonia.registry.run_comparison import find_run
+from pneumonia.registry.run_comparison import compare_named
 from pneumonia.registry.run_table import as_markdown, run_table
 from pneumonia.registry.runs import complete_run, log_evaluation, log_training, start_run
 from pneumonia.registry.store import open_store

@@ -22,7 +22,7 @@ from pneumonia.evaluation.outcome import Evaluation
 from pneumonia.inference.decision import Decision
 from pneumonia.inference.familiarity import fit
 from pneumonia.registry import versions
-from pneumonia.registry.repeat_comparison import compare_named
+from pneumonia.registry.run_comparison import compare_named
 from pneumonia.registry.runs import log_evaluation, start_run
 from pneumonia.registry.store import open_store
 

@@ -24,7 +24,6 @@ LOCALISER_ADDRESS = "models:/pneumonia-localize@champion"
 def pneumonia() -> None:
     """From a folder of chest radiographs to a pneumonia model. The pipeline itself is run by `dvc repro`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 @app.command()
@@ -137,7 +136,7 @@ def compare(
 ) -> None:
     """Compare two runs, or repeats, on the same films: each metric, the difference, its interval, what that means."""
     with exit_on_user_error():
-        from pneumonia.registry.repeat_comparison import compare_named
+        from pneumonia.registry.run_comparison import compare_named
 
         said, table = compare_named(first, second, part)
     print(f"{part} films; {said}")

@@ -15,8 +15,8 @@ from pneumonia.params.load import load_params
 from pneumonia.preparation.packed.films import open_images
 from pneumonia.radiographs.caption import write_caption
 from pneumonia.registry.address import existing_store
+from pneumonia.registry.found_runs import find_run
 from pneumonia.registry.repeat_runs import out_of_fold_table
-from pneumonia.registry.run_comparison import find_run
 
 SHOWN, COLUMNS = 48, 8
 

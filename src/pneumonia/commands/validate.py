@@ -89,5 +89,5 @@ def validate_version(wish: Wish) -> Iterator[str]:
             yield came_out.recalibration.sentence
             decision = predictor.decision.with_site(site, came_out.recalibration.of_site)
             knows = home and with_films_that_chose(home, films, came_out.recalibration.rows)
-            yield register_recalibrated(files, decision, knows, version, run)
+            yield register_recalibrated(files, decision, site, knows, version, run)
     yield f"{directory / 'report.html'}; run validation-{called} ({run[:8]})"

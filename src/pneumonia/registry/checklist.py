@@ -14,9 +14,9 @@ from mlflow.exceptions import MlflowException
 
 from pneumonia.params.load import load_params
 from pneumonia.registry.address import existing_store
+from pneumonia.registry.found_runs import find_run
 from pneumonia.registry.repeat_runs import children_of
 from pneumonia.registry.reporting_items import ITEMS, TITLES, Standard
-from pneumonia.registry.run_comparison import find_run
 
 GAP = "[to be filled in]"
 HEADLINES = ("roc_auc", "sensitivity", "specificity", "accuracy")

@@ -14,9 +14,10 @@ from pneumonia.registry.runs import go_on
 
 
 def register_recalibrated(
-    files: Path, decision: Decision, home: Home | None, version: tuple[str, str], run_id: str
+    files: Path, decision: Decision, site: str, home: Home | None, version: tuple[str, str], run_id: str
 ) -> str:
-    """Register the classifier in `files`, its network byte for byte, with another `decision`; what was done, in words.
+    """Register the classifier in `files`, its network byte for byte, with another `decision`, in which that of `site`
+    is new; what was done, in words.
 
     `home` is what it then carries of the films that it has seen, with those that chose the decision, if it knew any.
     `version`, a name and a number, is the one that it is from: it leaves it its tags and its card. `run_id` is that of
@@ -43,5 +44,5 @@ def register_recalibrated(
     }
     for key, value in {**tags, "recalibrated_from": number, "decision": told}.items():
         client.set_model_version_tag(name, new, key, value)
-    asked = f"`pneumonia predict FILMS --model models:/{name}/{new} --site {list(sites)[-1]}` asks it"
+    asked = f"`pneumonia predict FILMS --model models:/{name}/{new} --site {site}` asks it"
     return f"{name} version {new} is {told}; {asked}"

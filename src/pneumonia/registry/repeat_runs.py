@@ -19,8 +19,8 @@ from pneumonia.evaluation.out_of_fold import choose_on, measure, out_of_fold
 from pneumonia.evaluation.repeats import Training, summarize
 from pneumonia.params.load import Params
 from pneumonia.registry.finding import every
+from pneumonia.registry.found_runs import read_predictions
 from pneumonia.registry.ghosts import FINISHED, PROCESS, this_process
-from pneumonia.registry.run_comparison import read_predictions
 from pneumonia.registry.runs import TEMPERATURE
 
 REPEAT = "pneumonia.repeat"

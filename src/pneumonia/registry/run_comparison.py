@@ -1,62 +1,52 @@
-"""Runs found in the MLflow store, and what they predicted."""
-
-from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
+"""Two runs compared, each a single training or a repeat of one."""
 
 import mlflow
+import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
-from pneumonia.errors import UserError, few
-from pneumonia.evaluation.comparison import TABLES, Predictions
-from pneumonia.registry.finding import every
-from pneumonia.registry.outage import briefly, store_losses_told
-from pneumonia.registry.places import refuse_absent
+from pneumonia.evaluation.comparison import compare, tells_other_classes
+from pneumonia.evaluation.repeats import difference
+from pneumonia.params.load import load_params
+from pneumonia.registry.address import existing_store
+from pneumonia.registry.found_runs import find_run, read_predictions
+from pneumonia.registry.repeat_runs import REPEAT, children_of, training_of
 
-
-def find_run(client: MlflowClient, experiment: str, named: str) -> Run:
-    """The run whose id is or begins with `named`, or the finished run whose name or DVC experiment that is.
-
-    Raises:
-        UserError: there is none, or more than one, or the store does not answer.
-    """
-    with briefly(), store_losses_told():
-        known = client.get_experiment_by_name(experiment)
-    runs = list(every(partial(client.search_runs, [known.experiment_id]))) if known else []
-    for is_named in (
-        lambda run: run.info.run_id == named,
-        lambda run: run.info.status == "FINISHED" and named in (run.info.run_name, run.data.tags.get("dvc.experiment")),
-        lambda run: len(named) >= 4 and run.info.run_id.startswith(named),
-    ):
-        found = [run for run in runs if is_named(run)]
-        if len(found) > 1:
-            ids = few([run.info.run_id[:8] for run in found])
-            raise UserError(f"run {named!r} is not one but {len(found)}; it may be one of their ids: {ids}")
-        if found:
-            return found[0]
-    latest = few([f"{run.info.run_name} ({run.info.run_id[:8]})" for run in runs])
-    raise UserError(f"run {named!r} is not in experiment {experiment!r}; it may be {latest}")
+SINGLE = "95 % interval of the difference by paired bootstrap over patients"
+ACROSS_TASKS = (
+    "their tasks tell other classes apart, so they are compared by the metrics that both have: pneumonia of any kind, "
+    "or an opacity, against none"
+)
+OF_ONE_SEED = "both are single trainings: other seeds may differ by as much (`pneumonia repeat` tells by how much)"
 
 
-def read_predictions(run_id: str) -> Predictions:
-    """What a run predicted.
+def compare_named(first: str, second: str, part: str) -> tuple[str, pd.DataFrame]:
+    """What was compared, in words, and the table: `comparison.compare` for two single runs, else `repeats.difference`.
 
     Raises:
-        UserError: the run was not evaluated, or its artifacts are gone.
+        UserError: no such run, one that was not evaluated, a repeat that is not complete, or other films.
     """
-    tables: list[Path] = []
-    run = mlflow.get_run(run_id)
-    refuse_absent(run.info.artifact_uri, mlflow.get_tracking_uri())
-    with TemporaryDirectory() as directory:
-        for name in TABLES:
-            place = f"reports/{name}"
-            try:
-                tables.append(Path(mlflow.artifacts.download_artifacts(None, run_id, place, directory)))
-            except (MlflowException, OSError) as error:
-                if tables:
-                    break  # no localiser
-                may_be = "it may be a run that was evaluated to its end"
-                raise UserError(f"run {run_id} has no {place}; {may_be}") from error
-        return Predictions.read(tables)
+    experiment = load_params().tracking.experiment
+    mlflow.set_tracking_uri(existing_store())
+    client = MlflowClient()
+    runs = [find_run(client, experiment, named) for named in (first, second)]
+    if not any(REPEAT in run.data.tags for run in runs):
+        ours, theirs = (read_predictions(run.info.run_id) for run in runs)
+        lines = [f"{SINGLE}; {OF_ONE_SEED}"] + [ACROSS_TASKS] * tells_other_classes([ours.films, theirs.films])
+        return "\n".join(lines), compare(ours, theirs, part)
+    one, other = groups = [[training_of(child) for child in children_of(client, run)] for run in runs]
+    table = difference(one, other, part)
+    said = [
+        f"the mean of {len(group)} trainings"
+        if len(group) > 1
+        else "one training, taken to vary as the other's do, since nothing is known of its own"
+        for group in groups
+    ]
+    larger = table["larger"].value_counts()
+    lines = [
+        f"the first is {said[0]}; the second {said[1]}",
+        "95 % interval of the difference over patients (paired bootstrap) and trainings (Student's)",
+        f"what else could have come out depends more on the patients in {larger.get('patients', 0)} metrics, and more "
+        f"on the trainings in {larger.get('trainings', 0)}",
+    ]
+    across = tells_other_classes([training.films for training in (*one, *other)])
+    return "\n".join(lines + [ACROSS_TASKS] * across), table

@@ -12,8 +12,8 @@ from mlflow.entities import Run
 from pneumonia.errors import UserError, few
 from pneumonia.params.load import load_params
 from pneumonia.registry.address import existing_store
+from pneumonia.registry.found_runs import find_run
 from pneumonia.registry.repeat_runs import children_of
-from pneumonia.registry.run_comparison import find_run
 
 
 def run_table(named: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:

@@ -56,7 +56,6 @@ def open_store(experiment: str) -> MlflowClient:
     """
     store = store_address()
     mlflow.set_tracking_uri(store)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # It prints a traceback before it raises what is told in one line.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # Several processes that migrate a fresh database at once break it, so the first one does it alone.

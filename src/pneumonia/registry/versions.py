@@ -17,9 +17,9 @@ from pneumonia.params.load import Params
 from pneumonia.registry.address import existing_store
 from pneumonia.registry.carried_home import add_home
 from pneumonia.registry.finding import find_model, find_version
+from pneumonia.registry.found_runs import read_predictions
 from pneumonia.registry.ghosts import mark_undecided_versions
 from pneumonia.registry.pyfunc_model import log_radiograph_model
-from pneumonia.registry.run_comparison import read_predictions
 from pneumonia.registry.store import store_lock
 
 CHAMPION, CHALLENGER = "champion", "challenger"

@@ -253,33 +253,28 @@ def exposure(answers: Answers, films: pd.DataFrame, home: Home) -> Reason:
             continue
         low, *_, high = home.quantiles[name]
         outside = ((films[name] < low) | (films[name] > high)).to_numpy()
+        at_home, here = home.quantiles[name][QUANTILES.index(0.5)], float(films[name].median())
+        share = float(outside.mean())
+        among = {"auc_outside": auc_among(answers, outside), "auc_inside": auc_among(answers, ~outside)}
         rows.append(
-            {
-                "measure": words,
-                "home_low": low,
-                "home_median": home.quantiles[name][QUANTILES.index(0.5)],
-                "home_high": high,
-                "here_median": float(films[name].median()),
-                "share_outside": float(outside.mean()),
-                **{
-                    f"auc_{where}": auc_among(answers, among)
-                    for where, among in (("outside", outside), ("inside", ~outside))
-                },
-            }
+            {"measure": words, "home_low": low, "home_median": at_home, "home_high": high, "here_median": here,
+             "share_outside": share, **among}
+        )  # fmt: skip
+        differs = f"{share:.0%} are outside of what 90 % of the training films have"
+        told.append(
+            (
+                share,
+                f"{words}: {differs} (median {here:.3g}, at home {at_home:.3g})",
+                contrast(answers, outside, "outside", "inside"),
+            )
         )
-        if cost := contrast(answers, outside, "outside", "inside"):
-            told.append(f"{words}: {outside.mean():.0%} are outside of what 90 % of the training films have{cost}")
-    table = pd.DataFrame(rows)
-    if len(table):
-        most = table.loc[table["share_outside"].idxmax()]
-        first = (
-            f"most in {most['measure']}, where {most['share_outside']:.0%} are outside of what 90 % of the training "
-            f"films have (median {most['here_median']:.3g}, at home {most['home_median']:.3g})"
-        )
-        if not any(each.startswith(most["measure"]) for each in told):
-            first += "; too few on one side to say what that costs"
-        told.insert(0, first)
-    return Reason("exposure and resolution", _sentence(told), table)
+    told.sort(key=lambda each: -each[0])
+    sentences = [
+        differs + (cost or "; too few on one side to say what that costs")
+        for number, (_, differs, cost) in enumerate(told)
+        if cost or number == 0  # the measure that differs most is told in any case
+    ]
+    return Reason("exposure and resolution", _sentence(sentences), pd.DataFrame(rows))
 
 
 def _thirds(age: pd.Series) -> pd.Series:

@@ -45,9 +45,8 @@ def first_answers(
 def _cheats(altered: pd.DataFrame, findings: int) -> str:
     name = altered.loc[list(WITHOUT_LUNGS), "roc_auc"].idxmax()
     most = altered.loc[name]
-    left = f"with {name} its AUC is {most['roc_auc']:.3f} ({most['low']:.3f} to {most['high']:.3f}); chance is 0.5."
-    if name == "only the border":
-        left = left.replace("with", "with nothing left but", 1).replace("only ", "", 1)
+    kept = name.replace("only", "nothing left but")
+    left = f"with {kept} its AUC is {most['roc_auc']:.3f} ({most['low']:.3f} to {most['high']:.3f}); chance is 0.5."
     if not findings:
         return f"Nothing speaks clearly for it: {left}"
     return f"It may: {findings} {'sign is' if findings == 1 else 'signs are'} listed below, and {left}"
